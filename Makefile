@@ -17,7 +17,7 @@ help: ## Show this list
 
 .PHONY: run
 run: build ## Deploy a Pulsar cluster on this machine and send messages through it
-	@go run ./cmd/quickstart -charmlab $(CHARMLAB) -charms $(BUILD)
+	@CHARMLAB=$(CHARMLAB) CHARMS=$(BUILD) ARCH=$(ARCH) tests/quickstart
 
 .PHONY: test
 test: ## Run all tests: units, model, scripts, real Pebble, real cluster
