@@ -58,9 +58,9 @@ type Report struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
-// NewAccount starts a comparison with the journals as they are now. What a
+// New starts a comparison with the journals as they are now. What a
 // live run sends from now on is left out of account.
-func NewAccount(records []Record) *Account {
+func New(records []Record) *Account {
 	a := &Account{runs: map[string]*receipts{}}
 	for _, record := range records {
 		r := &receipts{record: record, limit: record.Sent, last: map[int]uint64{}}

@@ -67,7 +67,7 @@ func TestAccount(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			account := NewAccount(test.records)
+			account := New(test.records)
 			for _, m := range test.messages {
 				account.Receive(m.run, m.number, m.partition)
 			}

@@ -46,6 +46,13 @@ type Record struct {
 	Live bool
 }
 
+// UpTo is the record as it was when number limit was the last one sent.
+func (r Record) UpTo(limit uint64) Record {
+	r.Sent = min(r.Sent, limit)
+	r.Acked = r.Acked.UpTo(limit)
+	return r
+}
+
 // Journal is the journal of the run that goes on. Its methods may be called
 // from several goroutines and never wait for the disk.
 type Journal struct {

@@ -19,11 +19,11 @@ func (r Range) String() string {
 // is empty.
 type Ranges []Range
 
-// Add puts a range into the set. Adding near the end is cheap, since
-// acknowledgements come nearly in order.
-func (rs *Ranges) Add(r Range) {
+// Add puts a range into the set and says whether any of it is new. Adding
+// near the end is cheap, since acknowledgements come nearly in order.
+func (rs *Ranges) Add(r Range) (grown bool) {
 	if r.First > r.Last {
-		return
+		return false
 	}
 	list := *rs
 	// low: the first range that r touches or that lies behind it.
@@ -31,12 +31,16 @@ func (rs *Ranges) Add(r Range) {
 	for low > 0 && list[low-1].Last+1 >= r.First {
 		low--
 	}
+	if low < len(list) && list[low].First <= r.First && r.Last <= list[low].Last {
+		return false
+	}
 	high := low
 	for high < len(list) && list[high].First <= r.Last+1 {
 		r.First, r.Last = min(r.First, list[high].First), max(r.Last, list[high].Last)
 		high++
 	}
 	*rs = slices.Replace(list, low, high, r)
+	return true
 }
 
 // Count is the number of numbers in the set.
