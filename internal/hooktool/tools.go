@@ -1,0 +1,361 @@
+package hooktool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+)
+
+// Tools are the hook tools of a hook. A method's error is a *ToolError if the
+// tool refused; else the call did not come through or the answer makes no
+// sense. Maps and slices in results are never nil. Where a tool takes data
+// that Juju accepts in no other way than on the command line, over Fork one
+// argument may have at most 128 KiB.
+type Tools struct{ runner Runner }
+
+// New gives the tools over a runner.
+func New(runner Runner) *Tools { return &Tools{runner: runner} }
+
+// call runs a tool and gives what it printed.
+func (t *Tools) call(ctx context.Context, call Call) ([]byte, error) {
+	result, err := t.runner.Run(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	if result.Code != 0 {
+		return nil, newToolError(call, result)
+	}
+	return result.Stdout, nil
+}
+
+// do runs a tool for its effect.
+func (t *Tools) do(ctx context.Context, tool string, args ...string) error {
+	_, err := t.call(ctx, Call{Tool: tool, Args: args})
+	return err
+}
+
+// write runs a tool that reads a map from its input. Input has no limit of
+// length, unlike arguments, and shows in no list of processes.
+func (t *Tools) write(ctx context.Context, data map[string]string, tool string, args ...string) error {
+	input, err := flat(data)
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", tool, err)
+	}
+	_, err = t.call(ctx, Call{Tool: tool, Args: append(args, "--file", "-"), Stdin: input})
+	return err
+}
+
+// read runs a tool with --format=json and decodes its answer.
+func (t *Tools) read(ctx context.Context, into any, tool string, args ...string) error {
+	output, err := t.call(ctx, Call{Tool: tool, Args: append([]string{"--format=json"}, args...)})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(output, into); err != nil {
+		if tool == "secret-get" {
+			err = errors.New("not an object of strings") // err may quote the content
+		}
+		return fmt.Errorf("cannot read the answer of %s: %w", tool, err)
+	}
+	return nil
+}
+
+func (t *Tools) readMap(ctx context.Context, tool string, args ...string) (map[string]string, error) {
+	var answer map[string]string
+	if err := t.read(ctx, &answer, tool, args...); err != nil {
+		return nil, err
+	}
+	if answer == nil {
+		answer = map[string]string{}
+	}
+	return answer, nil
+}
+
+func (t *Tools) readAny(ctx context.Context, tool string, args ...string) (map[string]any, error) {
+	var answer map[string]any
+	if err := t.read(ctx, &answer, tool, args...); err != nil {
+		return nil, err
+	}
+	if answer == nil {
+		answer = map[string]any{}
+	}
+	return answer, nil
+}
+
+func (t *Tools) readList(ctx context.Context, tool string, args ...string) ([]string, error) {
+	var answer []string
+	if err := t.read(ctx, &answer, tool, args...); err != nil {
+		return nil, err
+	}
+	if answer == nil {
+		answer = []string{}
+	}
+	return answer, nil
+}
+
+// ConfigGet gives the application's options: string, bool, and float64 for
+// both kinds of numbers; an option of type secret is a string secret:…. An
+// option without a value is left out, or nil with all.
+func (t *Tools) ConfigGet(ctx context.Context, all bool) (map[string]any, error) {
+	if all {
+		return t.readAny(ctx, "config-get", "--all")
+	}
+	return t.readAny(ctx, "config-get")
+}
+
+// IsLeader says whether the unit leads its application. True holds for 30
+// seconds more at least; false stays false for the whole hook.
+func (t *Tools) IsLeader(ctx context.Context) (bool, error) {
+	var leader bool
+	err := t.read(ctx, &leader, "is-leader")
+	return leader, err
+}
+
+// NetworkGet gives the addresses of a binding, which is an endpoint or an
+// extra binding. BindAddresses is empty before the pod's address is known. An
+// unknown binding is ErrNotFound.
+func (t *Tools) NetworkGet(ctx context.Context, binding string) (Network, error) {
+	var network Network
+	err := t.read(ctx, &network, "network-get", "--", binding)
+	return network, err
+}
+
+// Network are the addresses of a binding, in the shape of network-get's JSON.
+// On Kubernetes a bind address is the pod's and an ingress address that of
+// the application's Service, the same for all units.
+type Network struct {
+	BindAddresses    []BindAddress `json:"bind-addresses"`
+	IngressAddresses []string      `json:"ingress-addresses"`
+	EgressSubnets    []string      `json:"egress-subnets"` // CIDR
+}
+
+// BindAddress is one network interface.
+type BindAddress struct {
+	MACAddress    string    `json:"mac-address"`
+	InterfaceName string    `json:"interface-name"`
+	Addresses     []Address `json:"addresses"`
+}
+
+// Address is one address of an interface; Hostname and CIDR may be empty.
+type Address struct {
+	Hostname string `json:"hostname"`
+	Value    string `json:"value"`
+	CIDR     string `json:"cidr"`
+}
+
+// BindAddress is the first bind address, or "" if there is none yet.
+func (n Network) BindAddress() string {
+	for _, b := range n.BindAddresses {
+		for _, a := range b.Addresses {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// GoalState gives the units that shall exist, of this application and, by
+// endpoint, of the related ones, also before they join.
+func (t *Tools) GoalState(ctx context.Context) (GoalState, error) {
+	var state GoalState
+	if err := t.read(ctx, &state, "goal-state"); err != nil {
+		return GoalState{}, err
+	}
+	if state.Units == nil {
+		state.Units = map[string]GoalStatus{}
+	}
+	if state.Relations == nil {
+		state.Relations = map[string]map[string]GoalStatus{}
+	}
+	return state, nil
+}
+
+// GoalState is what the model is meant to become.
+type GoalState struct {
+	// Units are this application's, this one too, by name.
+	Units map[string]GoalStatus `json:"units"`
+	// Relations has, for each own endpoint, the remote applications and
+	// units by name.
+	Relations map[string]map[string]GoalStatus `json:"relations"`
+}
+
+// GoalStatus is the state of one application or unit.
+type GoalStatus struct {
+	// Status is a word of juju status; of a unit also "dying", of a relation
+	// "joined" and the like.
+	Status string
+	// Since is when it came to be so; zero if Juju did not say.
+	Since time.Time
+}
+
+// UnmarshalJSON reads one entry of goal-state.
+func (s *GoalStatus) UnmarshalJSON(data []byte) error {
+	var raw struct{ Status, Since string }
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	s.Status, s.Since = raw.Status, parseTime(raw.Since)
+	return nil
+}
+
+// parseTime reads the forms of time that hook tools print; zero if it is none.
+func parseTime(text string) time.Time {
+	for _, layout := range []string{"2006-01-02 15:04:05Z", time.RFC3339Nano} {
+		if parsed, err := time.Parse(layout, text); err == nil {
+			return parsed
+		}
+	}
+	return time.Time{}
+}
+
+// OpenPort opens a port at the end of the hook, such as "6650/tcp", for all
+// endpoints or only the named ones. Kubernetes takes no ranges.
+func (t *Tools) OpenPort(ctx context.Context, port string, endpoints ...string) error {
+	return t.do(ctx, "open-port", ports(endpoints, port)...)
+}
+
+// ClosePort closes a port at the end of the hook.
+func (t *Tools) ClosePort(ctx context.Context, port string, endpoints ...string) error {
+	return t.do(ctx, "close-port", ports(endpoints, port)...)
+}
+
+func ports(endpoints []string, port string) []string {
+	if len(endpoints) == 0 {
+		return []string{"--", port}
+	}
+	return []string{"--endpoints", strings.Join(endpoints, ","), "--", port}
+}
+
+// OpenedPorts gives the ports that are open, such as "6650/tcp", with what
+// this hook has opened and closed.
+func (t *Tools) OpenedPorts(ctx context.Context) ([]string, error) {
+	return t.readList(ctx, "opened-ports")
+}
+
+// ApplicationVersionSet shows the workload's version in juju status, at once.
+func (t *Tools) ApplicationVersionSet(ctx context.Context, version string) error {
+	return t.do(ctx, "application-version-set", "--", version)
+}
+
+// JujuLog writes to the model's log. Level is TRACE, DEBUG, INFO, WARNING,
+// ERROR or CRITICAL. An empty message is not sent; a long one is cut into
+// several.
+func (t *Tools) JujuLog(ctx context.Context, level, message string) error {
+	for _, piece := range pieces(message) {
+		if err := t.do(ctx, "juju-log", "--log-level", level, "--", piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pieceLimit is the length of a log message that goes out as one, in bytes;
+// well below what the kernel takes as one argument.
+const pieceLimit = 64 << 10
+
+// pieces cuts a text between characters.
+func pieces(text string) []string {
+	var list []string
+	for len(text) > pieceLimit {
+		end := pieceLimit
+		for end > pieceLimit-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		list = append(list, text[:end])
+		text = text[end:]
+	}
+	if text != "" {
+		list = append(list, text)
+	}
+	return list
+}
+
+// ResourceGet gives the path of a resource's file, after Juju has fetched it.
+// For an oci-image it holds registrypath, username and password as YAML.
+func (t *Tools) ResourceGet(ctx context.Context, name string) (string, error) {
+	output, err := t.call(ctx, Call{Tool: "resource-get", Args: []string{"--", name}})
+	if err != nil {
+		return "", err
+	}
+	path := strings.TrimSuffix(string(output), "\n")
+	if path == "" {
+		return "", errors.New("cannot read the answer of resource-get: no path")
+	}
+	return path, nil
+}
+
+// CredentialGet gives the access to the cloud below the model. It needs
+// trust; Kubernetes has it from Juju 3.6.10 on.
+func (t *Tools) CredentialGet(ctx context.Context) (CloudSpec, error) {
+	var spec CloudSpec
+	err := t.read(ctx, &spec, "credential-get")
+	return spec, err
+}
+
+// CloudSpec is a cloud and how to use it.
+type CloudSpec struct {
+	Type             string          `json:"type"`
+	Name             string          `json:"name"`
+	Region           string          `json:"region"`
+	Endpoint         string          `json:"endpoint"`
+	IdentityEndpoint string          `json:"identity-endpoint"`
+	StorageEndpoint  string          `json:"storage-endpoint"`
+	Credential       CloudCredential `json:"credential"`
+	CACertificates   []string        `json:"cacertificates"`
+	SkipTLSVerify    bool            `json:"skip-tls-verify"`
+	IsController     bool            `json:"is-controller-cloud"`
+}
+
+// CloudCredential is a login of a cloud.
+type CloudCredential struct {
+	AuthType   string            `json:"auth-type"`
+	Attributes map[string]string `json:"attrs"`
+	Redacted   []string          `json:"redacted"` // names of attributes left out
+}
+
+// StatusSet sets the unit's status, at once.
+func (t *Tools) StatusSet(ctx context.Context, status juju.Status) error {
+	return t.do(ctx, "status-set", "--", string(status.Name), status.Message)
+}
+
+// StatusSetApp sets the application's status, at once. Only the leader may.
+func (t *Tools) StatusSetApp(ctx context.Context, status juju.Status) error {
+	return t.do(ctx, "status-set", "--application", "--", string(status.Name), status.Message)
+}
+
+// statusAnswer is one status in status-get's JSON.
+type statusAnswer struct {
+	Status  juju.StatusName         `json:"status"`
+	Message string                  `json:"message"`
+	Units   map[string]statusAnswer `json:"units"`
+}
+
+func (a statusAnswer) status() juju.Status { return juju.Status{Name: a.Status, Message: a.Message} }
+
+// StatusGet gives the unit's status.
+func (t *Tools) StatusGet(ctx context.Context) (juju.Status, error) {
+	var answer statusAnswer
+	err := t.read(ctx, &answer, "status-get", "--include-data")
+	return answer.status(), err
+}
+
+// StatusGetApp gives the application's status and those of its units by name.
+// Only the leader may.
+func (t *Tools) StatusGetApp(ctx context.Context) (application juju.Status, units map[string]juju.Status, err error) {
+	var answer struct {
+		Application statusAnswer `json:"application-status"`
+	}
+	if err := t.read(ctx, &answer, "status-get", "--include-data", "--application"); err != nil {
+		return juju.Status{}, nil, err
+	}
+	units = make(map[string]juju.Status, len(answer.Application.Units))
+	for name, unit := range answer.Application.Units {
+		units[name] = unit.status()
+	}
+	return answer.Application.status(), units, nil
+}
