@@ -1,30 +1,210 @@
 package pebbletest
 
 import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 )
 
-// Daemon is a real Pebble in a temporary directory.
+// Daemon is a real Pebble in a temporary directory, with the files of this
+// machine: push only below Dir.
 type Daemon struct {
-	// Dir is $PEBBLE, Socket its socket.
+	// Dir is a temporary directory for the test's files; $PEBBLE is below it.
 	Dir    string
 	Socket string
 	// Client talks to it.
 	Client *pebble.Client
+
+	binary string
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	output *syncBuffer
 }
 
-// Start builds Pebble if need be, runs `pebble run --hold` and ends it with
-// the test.
+// Start builds Pebble if this machine has not built that version yet, runs
+// `pebble run --hold` and ends it, with its services, with the test.
 func Start(t testing.TB) *Daemon {
 	t.Helper()
-	t.Fatal("not written yet")
-	return nil
+	// Not t.TempDir: with a test's name the socket's path grows beyond 107 bytes.
+	dir, err := os.MkdirTemp("", "pebble")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Daemon{
+		Dir:    dir,
+		Socket: filepath.Join(dir, "pebble.socket"),
+		binary: binary(t),
+		output: &syncBuffer{},
+	}
+	d.Client = pebble.NewClient(d.Socket)
+	t.Cleanup(func() {
+		d.Client.Close()
+		d.Kill(t)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("pebble:\n%s", d.output)
+		}
+	})
+	d.Boot(t)
+	return d
 }
 
-// Kill ends the daemon and waits for it.
-func (d *Daemon) Kill(t testing.TB) {}
+// Boot starts the daemon, with its directory as it is.
+func (d *Daemon) Boot(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(d.binary, "run", "--create-dirs", "--hold")
+	cmd.Env = append(os.Environ(), "PEBBLE="+filepath.Join(d.Dir, "pebble"), "PEBBLE_SOCKET="+d.Socket)
+	cmd.Stdout, cmd.Stderr = d.output, d.output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	d.cmd, d.ended = cmd, ended
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		_, err := d.Client.SystemInfo(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ended:
+			t.Fatalf("pebble ended:\n%s", d.output)
+		case <-ctx.Done():
+			t.Fatalf("pebble does not answer: %v\n%s", err, d.output)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
 
-// Boot starts the daemon again, with its directory as it is.
-func (d *Daemon) Boot(t testing.TB) {}
+// Kill ends the daemon and all its services at once, as the loss of the
+// container does, and waits for it.
+func (d *Daemon) Kill(t testing.TB) {
+	t.Helper()
+	select {
+	case <-d.ended:
+		return
+	default:
+	}
+	// Stopped, it starts no further process while its present ones are found.
+	pid := d.cmd.Process.Pid
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	for _, child := range descendants(pid) {
+		_ = syscall.Kill(child, syscall.SIGKILL)
+	}
+	if err := d.cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	<-d.ended
+}
+
+// descendants are the processes below pid.
+func descendants(pid int) []int {
+	children := make(map[int][]int)
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		// The name in parentheses may hold anything.
+		_, rest, _ := strings.Cut(string(content[bytes.LastIndexByte(content, ')')+1:]), " ")
+		fields := strings.Fields(rest)
+		if len(fields) < 2 {
+			continue
+		}
+		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		parent, _ := strconv.Atoi(fields[1])
+		children[parent] = append(children[parent], child)
+	}
+	var all []int
+	for pending := []int{pid}; len(pending) > 0; pending = pending[1:] {
+		all = append(all, children[pending[0]]...)
+		pending = append(pending, children[pending[0]]...)
+	}
+	return all
+}
+
+// build is done once a process, and once a machine and version of Pebble.
+var build = sync.OnceValues(func() (string, error) {
+	const module = "github.com/canonical/pebble"
+	version, err := goTool("list", "-m", "-f", "{{.Version}}", module)
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "pulsar-charms")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, fmt.Sprintf("pebble-%s-%s", strings.TrimSpace(version), runtime.GOARCH))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	// Another process may build at the same time: the rename decides.
+	building := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if _, err := goTool("build", "-trimpath", "-o", building, module+"/cmd/pebble"); err != nil {
+		return "", err
+	}
+	return path, os.Rename(building, path)
+})
+
+func goTool(args ...string) (string, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("cannot run go %s: %w\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return string(output), nil
+}
+
+func binary(t testing.TB) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// syncBuffer keeps what the daemon prints.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
