@@ -252,7 +252,8 @@ func (l *link) receive() (response mainResponse, failure string, err error) {
 		return response, "", fmt.Errorf("answer is to call %d, want %d", header.Seq, l.seq)
 	}
 	if header.Error != "" {
-		return response, header.Error, l.decoder.Decode(nil)
+		var discard any // with an error comes a body that says nothing
+		return response, header.Error, l.decoder.Decode(discard)
 	}
 	err = l.decoder.Decode(&response)
 	return response, "", err

@@ -255,7 +255,9 @@ func parse(values map[string]string) (Environment, error) {
 			*v.value = upper
 		}
 	}
-	e.APIAddresses = strings.Fields(take(apiAddresses))
+	if addresses := strings.Fields(take(apiAddresses)); len(addresses) > 0 {
+		e.APIAddresses = addresses
+	}
 
 	var err error
 	if e.Version, err = ParseVersion(take(jujuVersion)); err != nil {
