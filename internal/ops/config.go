@@ -1,0 +1,103 @@
+package ops
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// OptionError is an option whose value the charm cannot use. It is the
+// operator's to mend: answer it with Blocked(err.Error()).
+type OptionError struct {
+	// Option is the option's name as in config.yaml.
+	Option string
+	// Reason says what is wrong and what is allowed.
+	Reason string
+}
+
+func (e *OptionError) Error() string { return fmt.Sprintf("option %s: %s", e.Option, e.Reason) }
+
+// Config fills the struct that into points to with the application's
+// options. Fields are tagged `option:"name"` and are of type string, int,
+// float64 or bool, as the option is in config.yaml (type secret is a string).
+// An option without a value leaves its field as it is. A field that may have
+// only some values lists them in a tag `oneof:"a b c"`; another value is an
+// *OptionError.
+func (u *Unit) Config(ctx context.Context, into any) error {
+	if u.config == nil {
+		config, err := u.tools.ConfigGet(ctx, false)
+		if err != nil {
+			return fmt.Errorf("cannot read options: %w", err)
+		}
+		u.config = config
+	}
+	v := reflect.ValueOf(into)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return fmt.Errorf("cannot read options: want a pointer to a struct, got %T", into)
+	}
+	return decodeOptions(u.config, v.Elem())
+}
+
+func decodeOptions(config map[string]any, v reflect.Value) error {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		if field.Anonymous && field.Type.Kind() == reflect.Struct {
+			if err := decodeOptions(config, v.Field(i)); err != nil {
+				return err
+			}
+			continue
+		}
+		name := field.Tag.Get("option")
+		value, ok := config[name]
+		if name == "" || !ok || value == nil {
+			continue
+		}
+		if err := setOption(v.Field(i), value); err != nil {
+			return &OptionError{Option: name, Reason: err.Error()}
+		}
+		if allowed := strings.Fields(field.Tag.Get("oneof")); allowed != nil {
+			if err := oneOf(v.Field(i).Interface(), allowed); err != nil {
+				return &OptionError{Option: name, Reason: err.Error()}
+			}
+		}
+	}
+	return nil
+}
+
+func setOption(field reflect.Value, value any) error {
+	switch value := value.(type) {
+	case string:
+		if field.Kind() == reflect.String {
+			field.SetString(value)
+			return nil
+		}
+	case bool:
+		if field.Kind() == reflect.Bool {
+			field.SetBool(value)
+			return nil
+		}
+	case float64: // JSON knows one kind of number
+		switch field.Kind() {
+		case reflect.Float64:
+			field.SetFloat(value)
+			return nil
+		case reflect.Int, reflect.Int64:
+			if value == float64(int64(value)) {
+				field.SetInt(int64(value))
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%v is not of type %s", value, field.Kind())
+}
+
+func oneOf(value any, allowed []string) error {
+	text := fmt.Sprint(value)
+	for _, a := range allowed {
+		if text == a {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not one of %s", text, strings.Join(allowed, ", "))
+}

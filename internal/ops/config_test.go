@@ -1,0 +1,87 @@
+package ops
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type options struct {
+	Profile string  `option:"profile" oneof:"production testing"`
+	Tick    int     `option:"tick-time"`
+	Ratio   float64 `option:"ratio"`
+	Sync    bool    `option:"sync"`
+}
+
+func TestDecodeOptions(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		config map[string]any
+		want   options
+		reason string // of the OptionError
+		option string
+	}{
+		{
+			name:   "all types",
+			config: map[string]any{"profile": "testing", "tick-time": 2000.0, "ratio": 0.5, "sync": true, "other": "x"},
+			want:   options{Profile: "testing", Tick: 2000, Ratio: 0.5, Sync: true},
+		},
+		{name: "unset options keep the default", config: map[string]any{"tick-time": nil, "profile": "production"}, want: options{Profile: "production", Ratio: 0.1}},
+		{name: "not in the list", config: map[string]any{"profile": "huge"}, option: "profile", reason: "not one of production, testing"},
+		{name: "wrong type", config: map[string]any{"tick-time": "2000"}, option: "tick-time", reason: "not of type int"},
+		{name: "fraction", config: map[string]any{"tick-time": 0.5}, option: "tick-time", reason: "not of type int"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var got options
+			if test.name == "unset options keep the default" {
+				got.Ratio = 0.1
+			}
+			err := decodeOptions(test.config, reflect.ValueOf(&got).Elem())
+			if test.option == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+				return
+			}
+			option, ok := errors.AsType[*OptionError](err)
+			if !ok || option.Option != test.option || !strings.Contains(option.Reason, test.reason) {
+				t.Errorf("got error %v, want option %s: …%s", err, test.option, test.reason)
+			}
+		})
+	}
+}
+
+func TestClusterDomain(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"search m.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.0.0.2\n": "cluster.local",
+		"nameserver 10.0.0.2\nsearch m.svc.k8s.example. svc.k8s.example. k8s.example.\n":    "k8s.example",
+		"nameserver 10.0.0.2\n":    "",
+		"search lan example.com\n": "",
+	} {
+		if got := clusterDomainOf(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestSecretDoesNotPrintItself(t *testing.T) {
+	t.Parallel()
+	secret := NewSecret("hunter2")
+	for _, text := range printed(secret) {
+		if strings.Contains(text, "hunter2") {
+			t.Errorf("the secret shows itself: %s", text)
+		}
+	}
+	if secret.Reveal() != "hunter2" {
+		t.Error("Reveal does not give the value")
+	}
+}

@@ -1,0 +1,150 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+)
+
+// Plan is what a unit should be. The zero Plan wants nothing and is active.
+type Plan struct {
+	// Containers are the wanted states by container name. A container whose
+	// Pebble does not answer is left for its pebble-ready hook.
+	Containers map[string]pebble.Desired
+	// Databags are the wanted contents of own databags; those not named are
+	// left alone.
+	Databags []Databag
+	// Ports are all ports of the application's Service, such as "6650/tcp";
+	// nil leaves them alone. Kubernetes takes no ranges.
+	Ports []string
+	// Version is the workload's version for juju status; "" leaves it alone.
+	Version string
+	// Steps are what the guards in the snapshot found necessary, run in
+	// order after the containers and databags are as wanted.
+	Steps []Step
+	// Statuses are reasons of the unit's status; the worst is shown, of
+	// equals the first. None means active.
+	Statuses []juju.Status
+}
+
+// Databag is the whole wanted content of one of the unit's own databags.
+// Keys that Juju writes itself (ingress-address and the like) are not touched.
+type Databag struct {
+	// Relation is the relation's id, such as "zookeeper:3".
+	Relation string
+	// App chooses the application's bag, which only the leader writes.
+	App bool
+	// Data holds every key; absent keys are deleted.
+	Data Bag
+}
+
+// Step is an act that is neither file, layer nor databag: to initialise
+// metadata, to add a voter. Its guard is in the plan; it must be safe to
+// repeat, since the hook may die right after it.
+type Step struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// maxRounds bounds how often one hook observes and plans: a start of a whole
+// unit needs fewer, and a guard that never falls must not hold the unit.
+const maxRounds = 10
+
+// Converge observes, plans and applies; if a step ran, or something in a
+// container changed, it does so again, a bounded number of times. The plan of
+// the last round gives the status.
+func Converge[S any](ctx context.Context, u *Unit, observe func(context.Context) (S, error), plan func(S) Plan) error {
+	for round := 1; ; round++ {
+		snapshot, err := observe(ctx)
+		if err != nil {
+			return err
+		}
+		changed, err := u.Apply(ctx, plan(snapshot))
+		if err != nil {
+			return err
+		}
+		if !changed {
+			return nil
+		}
+		if round == maxRounds {
+			u.Log().Warn("still changing after the last round of this hook", "rounds", round)
+			return nil
+		}
+	}
+}
+
+// Apply writes what differs between the plan and what is. It reports whether
+// it changed anything beside databags, so that the caller may look again: a
+// service that was started, a step that ran.
+func (u *Unit) Apply(ctx context.Context, plan Plan) (changed bool, err error) {
+	u.statuses = plan.Statuses
+	for _, name := range slices.Sorted(maps.Keys(plan.Containers)) {
+		change, err := pebble.Apply(ctx, u.Container(name), plan.Containers[name])
+		if pebble.Unavailable(err) {
+			u.Log().Info("container does not answer; its pebble-ready hook will come", "container", name)
+			continue
+		}
+		if failed, ok := errors.AsType[*pebble.ChangeError](err); ok {
+			// Pebble goes on restarting what fails; a failed hook would stop
+			// every other hook of the unit and help nobody.
+			u.Log().Error("service change failed", "container", name, "error", failed)
+			u.statuses = append(slices.Clone(u.statuses), Waiting(fmt.Sprintf("container %s: %v", name, failed)))
+			continue
+		}
+		if err != nil {
+			return changed, fmt.Errorf("cannot apply plan to container %q: %w", name, err)
+		}
+		if !change.Nothing() {
+			changed = true
+			u.Log().Info("container changed", "container", name, "change", fmt.Sprintf("%+v", change))
+		}
+	}
+	for _, bag := range plan.Databags {
+		if err := u.writeBag(ctx, bag); err != nil {
+			return changed, err
+		}
+	}
+	if plan.Ports != nil {
+		if err := u.setPorts(ctx, plan.Ports); err != nil {
+			return changed, err
+		}
+	}
+	if plan.Version != "" {
+		u.version = plan.Version
+	}
+	for _, step := range plan.Steps {
+		u.Log().Info("step", "name", step.Name)
+		if err := step.Run(ctx); err != nil {
+			return changed, fmt.Errorf("cannot %s: %w", step.Name, err)
+		}
+		changed = true
+	}
+	return changed, nil
+}
+
+func (u *Unit) setPorts(ctx context.Context, want []string) error {
+	have, err := u.tools.OpenedPorts(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot read opened ports: %w", err)
+	}
+	for _, port := range have {
+		if !slices.Contains(want, port) {
+			if err := u.tools.ClosePort(ctx, port); err != nil {
+				return fmt.Errorf("cannot close port %s: %w", port, err)
+			}
+		}
+	}
+	for _, port := range slices.Sorted(slices.Values(want)) {
+		if !slices.Contains(have, port) {
+			if err := u.tools.OpenPort(ctx, port); err != nil {
+				return fmt.Errorf("cannot open port %s: %w", port, err)
+			}
+		}
+	}
+	return nil
+}

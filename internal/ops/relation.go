@@ -1,0 +1,192 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+)
+
+// Relation is one relation of an endpoint as this hook sees it. Its databags
+// are read when asked for and cached for the hook.
+type Relation struct {
+	// ID is the relation's id, such as "zookeeper:3".
+	ID       string
+	Endpoint string
+	// App is the remote application; the own one for a peer relation. It is
+	// empty in relation-broken if the agent was restarted since the relation
+	// was joined (seen in Juju 3.6).
+	App string
+	// Units are the remote units that have joined, sorted. A unit that is
+	// departing is already gone from it.
+	Units []string
+	// Broken says that this hook is the relation's relation-broken: it is
+	// over, and what it gave must not be used any more. (Juju still lists it.)
+	Broken bool
+
+	unit *Unit
+}
+
+// Relations are all relations of an endpoint, sorted by id.
+func (u *Unit) Relations(ctx context.Context, endpoint string) ([]*Relation, error) {
+	if relations, ok := u.relations[endpoint]; ok {
+		return relations, nil
+	}
+	ids, err := u.tools.RelationIDs(ctx, endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list relations of endpoint %q: %w", endpoint, err)
+	}
+	relations := make([]*Relation, 0, len(ids))
+	for _, id := range ids {
+		relation := &Relation{ID: id, Endpoint: endpoint, unit: u}
+		if u.env.RelationID == id {
+			relation.App = u.env.RemoteApp
+			relation.Broken = u.hook.Kind == juju.RelationBroken
+		}
+		if relation.Units, err = u.tools.RelationList(ctx, id); err != nil {
+			return nil, fmt.Errorf("cannot list units of relation %s: %w", id, err)
+		}
+		slices.Sort(relation.Units)
+		if relation.App == "" && !relation.Broken {
+			if relation.App, err = u.tools.RelationRemoteApp(ctx, id); err != nil {
+				return nil, fmt.Errorf("cannot read remote application of relation %s: %w", id, err)
+			}
+		}
+		relations = append(relations, relation)
+	}
+	slices.SortFunc(relations, func(a, b *Relation) int { return compareIDs(a.ID, b.ID) })
+	u.relations[endpoint] = relations
+	return relations, nil
+}
+
+// compareIDs sorts db:2 before db:10.
+func compareIDs(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+// RemoteApp is the databag of the remote application; for a peer relation,
+// the own application's, which every unit may read. It is empty if Juju
+// refuses it, as it does when the relation is going away.
+func (r *Relation) RemoteApp(ctx context.Context) (Bag, error) {
+	if r.App == "" {
+		return Bag{}, nil
+	}
+	return r.read(ctx, r.App, true)
+}
+
+// RemoteUnit is the databag of a remote unit. Its content is that of the
+// unit's last relation-joined or -changed, which may be older than what the
+// unit has written since.
+func (r *Relation) RemoteUnit(ctx context.Context, unit string) (Bag, error) {
+	return r.read(ctx, unit, false)
+}
+
+// LocalUnit is the databag of this unit with what this hook has written.
+func (r *Relation) LocalUnit(ctx context.Context) (Bag, error) {
+	return r.read(ctx, r.unit.Name(), false)
+}
+
+// LocalApp is the databag of the own application. Only the leader may read
+// it, except in peer relations.
+func (r *Relation) LocalApp(ctx context.Context) (Bag, error) {
+	return r.read(ctx, r.unit.App(), true)
+}
+
+// bagKey names a databag within the cache of a hook.
+type bagKey struct {
+	relation, owner string
+	app             bool
+}
+
+func (r *Relation) read(ctx context.Context, owner string, app bool) (Bag, error) {
+	return r.unit.readBag(ctx, bagKey{r.ID, owner, app})
+}
+
+func (u *Unit) readBag(ctx context.Context, key bagKey) (Bag, error) {
+	if bag, ok := u.bags[key]; ok {
+		return bag, nil
+	}
+	bag, err := u.tools.RelationGet(ctx, key.relation, key.owner, key.app)
+	if own := juju.Application(key.owner) == u.App(); !own && err != nil &&
+		(errors.Is(err, hooktool.ErrPermission) || errors.Is(err, hooktool.ErrNotFound) || errors.Is(err, hooktool.ErrRelationGone)) {
+		// A remote side that is going away is not this unit's fault.
+		bag, err = Bag{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read databag of %s in relation %s: %w", key.owner, key.relation, err)
+	}
+	if bag == nil {
+		bag = Bag{}
+	}
+	u.bags[key] = bag
+	return bag, nil
+}
+
+// writeBag remembers a write of an own databag for the flush at the end.
+func (u *Unit) writeBag(ctx context.Context, want Databag) error {
+	key := bagKey{want.Relation, u.Name(), want.App}
+	if want.App {
+		key.owner = u.App()
+		leader, err := u.Leader(ctx)
+		if err != nil {
+			return err
+		}
+		if !leader {
+			return fmt.Errorf("cannot write application databag of relation %s: this unit is not the leader", want.Relation)
+		}
+	}
+	have, err := u.readBag(ctx, key)
+	if err != nil {
+		return err
+	}
+	diff := difference(have, want.Data)
+	if len(diff) == 0 {
+		return nil
+	}
+	next := maps.Clone(have)
+	for k, v := range diff {
+		if v == "" {
+			delete(next, k)
+		} else {
+			next[k] = v
+		}
+	}
+	u.bags[key] = next
+	pending := u.writes[key]
+	if pending == nil {
+		pending = Bag{}
+		u.writes[key] = pending
+	}
+	maps.Copy(pending, diff)
+	return nil
+}
+
+// flushBags sends each changed databag once, in a fixed order.
+func (u *Unit) flushBags(ctx context.Context) error {
+	keys := slices.SortedFunc(maps.Keys(u.writes), func(a, b bagKey) int {
+		if a.relation != b.relation {
+			return compareIDs(a.relation, b.relation)
+		}
+		if a.app {
+			return -1
+		}
+		return 1
+	})
+	for _, key := range keys {
+		if err := u.tools.RelationSet(ctx, key.relation, key.app, u.writes[key]); err != nil {
+			return fmt.Errorf("cannot write databag of %s in relation %s: %w", key.owner, key.relation, err)
+		}
+	}
+	clear(u.writes)
+	return nil
+}

@@ -1,0 +1,312 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+)
+
+// Unit is this unit for the length of one hook: what a charm may read, and
+// where it writes. Reads are cached, since Juju answers them from the same
+// snapshot during a hook. It is not safe for concurrent use.
+type Unit struct {
+	env    juju.Environment
+	hook   juju.Hook
+	tools  *hooktool.Tools
+	pebble func(container string) pebble.Pebble
+	now    func() time.Time
+	log    *slog.Logger
+
+	leader     *bool
+	config     map[string]any
+	relations  map[string][]*Relation
+	containers map[string]pebble.Pebble
+	goal       *Goal
+	bags       map[bagKey]Bag
+	writes     map[bagKey]Bag
+	state      Bag
+	stateDiff  Bag
+	statuses   []juju.Status
+	version    string
+}
+
+func newUnit(host Host, hook juju.Hook) *Unit {
+	tools := hooktool.New(host.Tools)
+	return &Unit{
+		env: host.Environment, hook: hook, tools: tools, pebble: host.Pebble, now: host.Now,
+		log:        slog.New(newLogHandler(tools)),
+		relations:  map[string][]*Relation{},
+		containers: map[string]pebble.Pebble{},
+		bags:       map[bagKey]Bag{},
+		writes:     map[bagKey]Bag{},
+		stateDiff:  Bag{},
+	}
+}
+
+// Name is the unit's name, such as "pulsar/0".
+func (u *Unit) Name() string { return u.env.UnitName }
+
+// App is the application's name.
+func (u *Unit) App() string { return juju.Application(u.env.UnitName) }
+
+// Ordinal is the unit's number, which is also its pod's.
+func (u *Unit) Ordinal() int { return juju.Ordinal(u.env.UnitName) }
+
+// Model is the model's name, which is also the Kubernetes namespace.
+func (u *Unit) Model() string { return u.env.ModelName }
+
+// Environment is the hook environment as Juju gave it.
+func (u *Unit) Environment() juju.Environment { return u.env }
+
+// Hook is the hook that runs. Only what Juju tells once (actions, a unit's
+// own departure) should depend on it.
+func (u *Unit) Hook() juju.Hook { return u.hook }
+
+// Now is the time.
+func (u *Unit) Now() time.Time { return u.now() }
+
+// Log writes to juju-log.
+func (u *Unit) Log() *slog.Logger { return u.log }
+
+// Tools are the hook tools themselves, for what Unit does not wrap. Their
+// effects pass by Unit's caches.
+func (u *Unit) Tools() *hooktool.Tools { return u.tools }
+
+// FQDN is the stable name of this unit's pod.
+func (u *Unit) FQDN() string { return u.PeerFQDN(u.Name()) }
+
+// PeerFQDN is the stable name of the pod of another unit of this model.
+func (u *Unit) PeerFQDN(unit string) string {
+	return juju.UnitFQDN(unit, u.Model(), u.clusterDomain())
+}
+
+// clusterDomain is taken from the resolver's search list, where Kubernetes
+// puts "<namespace>.svc.<domain>", because a cluster need not be called
+// cluster.local.
+func (u *Unit) clusterDomain() string {
+	if u.env.ClusterDomain != "" {
+		return u.env.ClusterDomain
+	}
+	return juju.DefaultClusterDomain
+}
+
+// clusterDomainOf finds the cluster's domain in the text of resolv.conf; ""
+// if it does not say.
+func clusterDomainOf(resolvConf string) string {
+	for line := range strings.Lines(resolvConf) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] != "search" {
+			continue
+		}
+		for _, domain := range fields[1:] {
+			if rest, ok := strings.CutPrefix(strings.TrimSuffix(domain, "."), "svc."); ok {
+				return rest
+			}
+		}
+	}
+	return ""
+}
+
+func readClusterDomain() string {
+	text, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return ""
+	}
+	return clusterDomainOf(string(text))
+}
+
+// Leader says whether this unit leads its application: if true, it stays so
+// for 30 s at least. Do leader duties wherever it is true; leader-elected may
+// never run (Juju 3.6 drops it if a storage waits).
+func (u *Unit) Leader(ctx context.Context) (bool, error) {
+	if u.leader == nil {
+		leader, err := u.tools.IsLeader(ctx)
+		if err != nil {
+			return false, fmt.Errorf("cannot ask for leadership: %w", err)
+		}
+		u.leader = &leader
+	}
+	return *u.leader, nil
+}
+
+// Container is the Pebble of a workload container. It may not answer yet.
+func (u *Unit) Container(name string) pebble.Pebble {
+	c, ok := u.containers[name]
+	if !ok {
+		c = u.pebble(name)
+		u.containers[name] = c
+	}
+	return c
+}
+
+// Goal is what Juju plans for the model around this unit.
+type Goal struct {
+	// Units are the planned units of the own application, sorted; those that
+	// are dying are left out.
+	Units []string
+	// Dying says that this unit itself is on its way out.
+	Dying bool
+	// Relations are the planned remote units by own endpoint, sorted, known
+	// before they join.
+	Relations map[string][]string
+}
+
+// Goal asks for the goal state.
+func (u *Unit) Goal(ctx context.Context) (Goal, error) {
+	if u.goal != nil {
+		return *u.goal, nil
+	}
+	state, err := u.tools.GoalState(ctx)
+	if err != nil {
+		return Goal{}, fmt.Errorf("cannot read goal state: %w", err)
+	}
+	goal := Goal{Relations: map[string][]string{}}
+	for unit, s := range state.Units {
+		switch {
+		case s.Status != "dying":
+			goal.Units = append(goal.Units, unit)
+		case unit == u.Name():
+			goal.Dying = true
+		}
+	}
+	slices.SortFunc(goal.Units, compareUnits)
+	for endpoint, remotes := range state.Relations {
+		for name, s := range remotes {
+			if juju.Ordinal(name) >= 0 && s.Status != "dying" {
+				goal.Relations[endpoint] = append(goal.Relations[endpoint], name)
+			}
+		}
+		slices.SortFunc(goal.Relations[endpoint], compareUnits)
+	}
+	goal.Dying = goal.Dying || u.leaving()
+	u.goal = &goal
+	return goal, nil
+}
+
+// leaving is what the hook itself says of the unit's end. A stop hook says
+// nothing: it also runs when only the pod is replaced.
+func (u *Unit) leaving() bool {
+	switch u.hook.Kind {
+	case juju.Remove, juju.StorageDetaching:
+		return true
+	case juju.RelationDeparted:
+		return u.env.DepartingUnit == u.Name()
+	}
+	return false
+}
+
+// compareUnits sorts app/2 before app/10.
+func compareUnits(a, b string) int {
+	if c := strings.Compare(juju.Application(a), juju.Application(b)); c != 0 {
+		return c
+	}
+	return juju.Ordinal(a) - juju.Ordinal(b)
+}
+
+// Storage is one storage instance of this unit.
+type Storage struct {
+	ID string // such as "journal/0"
+	// Location is its path in the charm container.
+	Location string
+}
+
+// Storage lists the attached instances of a storage of metadata.yaml.
+func (u *Unit) Storage(ctx context.Context, name string) ([]Storage, error) {
+	ids, err := u.tools.StorageList(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list storage %q: %w", name, err)
+	}
+	var storages []Storage
+	for _, id := range ids {
+		s, err := u.tools.StorageGet(ctx, id)
+		if errors.Is(err, hooktool.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot read storage %s: %w", id, err)
+		}
+		storages = append(storages, Storage{ID: id, Location: s.Location})
+	}
+	return storages, nil
+}
+
+// State is the unit's stored state, which survives its pod.
+func (u *Unit) State(ctx context.Context) (Bag, error) {
+	if u.state == nil {
+		state, err := u.tools.StateGet(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read unit state: %w", err)
+		}
+		if state == nil {
+			state = Bag{}
+		}
+		u.state = state
+	}
+	return u.state, nil
+}
+
+// SetState stores a value at the end of the hook, if the hook succeeds; ""
+// deletes the key.
+func (u *Unit) SetState(ctx context.Context, key, value string) error {
+	state, err := u.State(ctx)
+	if err != nil {
+		return err
+	}
+	if state[key] == value {
+		return nil
+	}
+	state = maps.Clone(state)
+	if value == "" {
+		delete(state, key)
+	} else {
+		state[key] = value
+	}
+	u.state, u.stateDiff[key] = state, value
+	return nil
+}
+
+func (u *Unit) flushState(ctx context.Context) error {
+	set := Bag{}
+	for _, key := range slices.Sorted(maps.Keys(u.stateDiff)) {
+		if value := u.stateDiff[key]; value != "" {
+			set[key] = value
+			continue
+		}
+		if err := u.tools.StateDelete(ctx, key); err != nil {
+			return fmt.Errorf("cannot delete unit state %q: %w", key, err)
+		}
+	}
+	if len(set) > 0 {
+		if err := u.tools.StateSet(ctx, set); err != nil {
+			return fmt.Errorf("cannot write unit state: %w", err)
+		}
+	}
+	clear(u.stateDiff)
+	return nil
+}
+
+// Progress shows at once what takes long in this hook; the hook's own status
+// replaces it at the end.
+func (u *Unit) Progress(ctx context.Context, message string) {
+	if err := u.tools.StatusSet(ctx, Maintenance(message)); err != nil {
+		u.log.Warn("cannot set status", "error", err)
+	}
+}
+
+// AddStatus adds a reason to those of the plan; the worst is shown.
+func (u *Unit) AddStatus(status juju.Status) { u.statuses = append(slices.Clone(u.statuses), status) }
+
+// Network is what network-get says of a binding.
+func (u *Unit) Network(ctx context.Context, binding string) (hooktool.Network, error) {
+	return u.tools.NetworkGet(ctx, binding)
+}
