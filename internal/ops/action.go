@@ -68,7 +68,7 @@ func (a *Action) Params(into any) error {
 }
 
 func checkParam(field reflect.StructField, value reflect.Value) error {
-	if allowed := strings.Fields(field.Tag.Get("oneof")); allowed != nil {
+	if allowed := strings.Fields(field.Tag.Get("oneof")); len(allowed) > 0 {
 		if err := oneOf(value.Interface(), allowed); err != nil {
 			return err
 		}

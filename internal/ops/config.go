@@ -56,7 +56,7 @@ func decodeOptions(config map[string]any, v reflect.Value) error {
 		if err := setOption(v.Field(i), value); err != nil {
 			return &OptionError{Option: name, Reason: err.Error()}
 		}
-		if allowed := strings.Fields(field.Tag.Get("oneof")); allowed != nil {
+		if allowed := strings.Fields(field.Tag.Get("oneof")); len(allowed) > 0 {
 			if err := oneOf(v.Field(i).Interface(), allowed); err != nil {
 				return &OptionError{Option: name, Reason: err.Error()}
 			}
