@@ -2,18 +2,21 @@ package image
 
 import (
 	"context"
-	"errors"
-	"io"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
 // Daemon is what one kind of daemon runs on in a baseline.
 type Daemon struct {
-	// Environment is what the launchers read, such as PULSAR_MEM; entries here
-	// come before the defaults, those of the smallest cluster that works.
+	// Environment is what the launchers read, such as PULSAR_MEM or, for
+	// bookies, BOOKIE_MEM. It is laid over defaults, those of the smallest
+	// cluster that works.
 	Environment map[string]string
-	// Config are properties of the configuration file that come before the
-	// defaults. Addresses are not to be set.
+	// Config are properties of the configuration file, laid over defaults.
+	// Addresses and directories are not to be set.
 	Config map[string]string
 }
 
@@ -22,10 +25,9 @@ type Daemon struct {
 type BaselineOptions struct {
 	// Image is the tree that Assemble returned.
 	Image string
-	// Dir is an empty directory for data and logs; it is left behind.
+	// Dir is an empty directory for configuration, data and logs (log/*.log).
+	// It is left behind.
 	Dir string
-	// Log receives what the script and the daemons print; nil for none.
-	Log io.Writer
 
 	ZooKeeper, Bookie, Broker Daemon
 
@@ -43,8 +45,63 @@ type Times struct {
 	FirstMessage time.Duration // First returned; zero without First
 }
 
-// Baseline starts a cluster in the best possible order, without charms, and
-// stops it again before it returns.
+// Baseline starts the nine JVMs of a cluster in the best possible order, with
+// the image's launchers but without charms, and stops them before it returns.
+// It needs root or unprivileged user namespaces.
 func Baseline(ctx context.Context, options BaselineOptions) (Times, error) {
-	return Times{}, errors.New("cannot run the baseline: not built yet")
+	dir, err := filepath.Abs(options.Dir)
+	if err != nil {
+		return Times{}, err
+	}
+	c := cluster{
+		tree: options.Image, dir: dir, size: 3,
+		zookeeper: options.ZooKeeper, bookie: options.Bookie, broker: options.Broker,
+	}
+	if err := c.free(ctx); err != nil {
+		return Times{}, fmt.Errorf("cannot run the baseline: %w", err)
+	}
+	var times Times
+	var start time.Time
+	err = c.run(ctx, func(word string) error {
+		switch word {
+		case "start":
+			start = time.Now()
+		case "quorum":
+			times.Quorum = time.Since(start)
+		case "metadata":
+			times.Metadata = time.Since(start)
+		case "bookies":
+			times.Bookies = time.Since(start)
+		case "brokers":
+			times.Brokers = time.Since(start)
+			if options.First == nil {
+				return nil
+			}
+			if err := options.First(ctx, "pulsar://"+c.each(2, "%s:6650", ",")); err != nil {
+				return fmt.Errorf("cannot get a first message through: %w", err)
+			}
+			times.FirstMessage = time.Since(start)
+		}
+		return nil
+	})
+	if err != nil {
+		return times, fmt.Errorf("cannot run the baseline: %w", err)
+	}
+	return times, nil
+}
+
+// free tells which address of the cluster is taken.
+func (c cluster) free(ctx context.Context) error {
+	for kind, ports := range []string{"2181 2888 3888", "3181 8000", "6650 8080"} {
+		for _, n := range c.numbers() {
+			for port := range strings.FieldsSeq(ports) {
+				listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(address(kind, n), port))
+				if err != nil {
+					return fmt.Errorf("an address is taken, end what listens there: %w", err)
+				}
+				_ = listener.Close()
+			}
+		}
+	}
+	return nil
 }
