@@ -1,0 +1,103 @@
+package bookie
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/javaprops"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+)
+
+// options are the options of config.yaml.
+type options struct {
+	Profile          string `option:"profile" oneof:"production staging testing"`
+	HeapSize         string `option:"heap-size"`
+	DirectMemorySize string `option:"direct-memory-size"`
+	LogLevel         string `option:"log-level" oneof:"trace debug info warn error"`
+	JournalSync      bool   `option:"journal-sync"`
+	// GCWaitTime and LostBookieRecoveryDelay are seconds.
+	GCWaitTime              int    `option:"gc-wait-time"`
+	LostBookieRecoveryDelay int    `option:"lost-bookie-recovery-delay"`
+	ExtraConfig             string `option:"extra-config"`
+}
+
+// auto leaves a size to the profile.
+const auto = "auto"
+
+// validate is what the tags cannot say. Its errors are *ops.OptionError.
+func (o options) validate() error {
+	for _, size := range []struct{ option, value string }{
+		{"heap-size", o.HeapSize}, {"direct-memory-size", o.DirectMemorySize},
+	} {
+		if size.value == auto {
+			continue
+		}
+		if bytes, err := parseSize(size.value); err != nil || bytes < 32<<20 {
+			return &ops.OptionError{Option: size.option, Reason: fmt.Sprintf("%q is not auto or a size of at least 32m, such as 512m or 2g", size.value)}
+		}
+	}
+	for _, number := range []struct {
+		option          string
+		value, min, max int
+	}{
+		{"gc-wait-time", o.GCWaitTime, 10, 86400},
+		{"lost-bookie-recovery-delay", o.LostBookieRecoveryDelay, 0, 86400},
+	} {
+		if number.value < number.min || number.value > number.max {
+			return &ops.OptionError{Option: number.option, Reason: fmt.Sprintf("%d is not within %d and %d seconds", number.value, number.min, number.max)}
+		}
+	}
+	extra, err := javaprops.ParseLines(o.ExtraConfig)
+	if err != nil {
+		return &ops.OptionError{Option: "extra-config", Reason: err.Error()}
+	}
+	if key := extra.Owned(ownedKeys...); key != "" {
+		return &ops.OptionError{Option: "extra-config", Reason: fmt.Sprintf("key %s is managed by the charm", key)}
+	}
+	return nil
+}
+
+// extra is the parsed extra-config of valid options.
+func (o options) extra() javaprops.Properties {
+	extra, err := javaprops.ParseLines(o.ExtraConfig)
+	if err != nil {
+		return nil
+	}
+	return extra
+}
+
+// encode and decodeOptions keep the last valid options in the unit's state:
+// a wrong value must not keep a replaced pod from starting as it ran before.
+func (o options) encode() (string, error) {
+	text, err := json.Marshal(o)
+	return string(text), err
+}
+
+func decodeOptions(text string) (options, error) {
+	if text == "" {
+		return options{}, errors.New("no options are known")
+	}
+	var o options
+	err := json.Unmarshal([]byte(text), &o)
+	return o, err
+}
+
+var sizePattern = regexp.MustCompile(`^([1-9][0-9]{0,9})([kmgKMG])$`)
+
+// parseSize reads a size as Java's -Xmx does, in bytes.
+func parseSize(text string) (int64, error) {
+	match := sizePattern.FindStringSubmatch(text)
+	if match == nil {
+		return 0, fmt.Errorf("%q is not a size", text)
+	}
+	number, err := strconv.ParseInt(match[1], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	return number << (10 * (1 + slices.Index([]string{"k", "m", "g"}, strings.ToLower(match[2])))), nil
+}

@@ -1,0 +1,236 @@
+package bookie
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+	"github.com/pulsar-charms/pulsar-charms/internal/relation"
+	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
+	"github.com/pulsar-charms/pulsar-charms/internal/watch"
+)
+
+// patience is how long a bookie that calls itself ready may be missing in
+// ZooKeeper's list until it is restarted. By itself it registers again within
+// its session's timeout.
+const patience = time.Minute
+
+// plan is what the unit should be, given what is.
+func plan(s snapshot) ops.Plan {
+	p := ops.Plan{}
+	if s.optionError != nil {
+		p.Statuses = append(p.Statuses, statusOption(s.optionError))
+	}
+	wants := s.wantsRestart()
+	turn := rolling.Nobody
+	if s.peers != nil {
+		turn = s.peers.turn
+		if s.leader {
+			self := rolling.Member{Ordinal: juju.Ordinal(s.unit), Wants: wants, Healthy: s.health.Serving()}
+			members := s.peers.others
+			if !s.dying {
+				members = append([]rolling.Member{self}, members...)
+			}
+			turn = rolling.Turn(turn, members)
+		}
+	}
+	mine := turn == juju.Ordinal(s.unit)
+	if wants && !mine {
+		p.Statuses = append(p.Statuses, statusRestartPending())
+	}
+	p.Statuses = append(p.Statuses, s.status()...)
+
+	if s.reachable {
+		p.Containers = map[string]pebble.Desired{containerName: s.desired(!wants || mine)}
+	}
+	p.Databags = s.databags(wants, turn)
+	if s.lost() {
+		p.Steps = append(p.Steps, ops.Step{Name: "restart the bookie that ZooKeeper does not list", Run: s.restart})
+	}
+	return p
+}
+
+// usable says whether a configuration can be made of what is known.
+func (s snapshot) usable() bool {
+	return s.known && s.fqdn != "" && s.zookeeper != nil && s.zookeeper.problem == nil && s.zookeeper.offer.Complete()
+}
+
+// layer is the service that should run.
+func (s snapshot) layer() pebble.Desired {
+	offer := s.zookeeper.offer
+	offer.MetadataServiceURI = keepServers(s.runs, offer.MetadataServiceURI)
+	bookie := pebble.Service{
+		Override: "replace",
+		Summary:  "BookKeeper bookie",
+		Startup:  "enabled",
+		// The launcher becomes the Java process, so the shell's process id is
+		// that of the bookie.
+		Command:     fmt.Sprintf("/bin/bash -c 'echo $$ > %s; exec /pulsar/bin/pulsar bookie'", pidPath),
+		Environment: environment(s.options),
+		// It ends with code 0 when ZooKeeper is gone for longer than its session.
+		OnSuccess:    "restart",
+		OnFailure:    "restart",
+		BackoffLimit: "10s",
+		KillDelay:    "20s",
+	}
+	if s.fault != "" {
+		// BookKeeper would refuse; do not let it try every ten seconds.
+		bookie.Startup = "disabled"
+	}
+	return pebble.Desired{
+		Files: []pebble.File{{
+			Path:    configPath,
+			Content: settings(s.options, s.fqdn, offer).Render("Written by the charm bookie; changes are lost. See the option extra-config."),
+		}},
+		Services:  map[string]pebble.Service{service: bookie},
+		Checks:    checks(s.fault == ""),
+		RestartOn: map[string][]string{service: {configPath}},
+	}
+}
+
+// checks are those of a bookie that should be up, or not.
+func checks(up bool) map[string]pebble.Check {
+	alive := pebble.Check{
+		Override: "replace",
+		Level:    "alive",
+		Period:   "10s",
+		Timeout:  "3s",
+		// Kubernetes replaces the container if this fails, which helps only
+		// where Pebble has given up; a bookie without ZooKeeper comes and goes.
+		Threshold: 18,
+		// Only whether the process lives: everything else may be the fault of
+		// another, and no reason to lose the container.
+		Exec: &pebble.ExecCheck{Command: fmt.Sprintf("/bin/bash -c '[[ -d /proc/$(<%s)/fd ]]'", pidPath)},
+	}
+	if !up {
+		alive.Level = ""
+	}
+	return map[string]pebble.Check{
+		"bookie-alive": alive,
+		"bookie-ready": {
+			Override: "replace", Level: "ready", Period: "10s", Timeout: "3s", Threshold: 3,
+			HTTP: &pebble.HTTPCheck{URL: fmt.Sprintf("http://localhost:%d%s", httpPort, readyPath)},
+		},
+	}
+}
+
+// wantsRestart says that the bookie runs, on something else than it should.
+func (s snapshot) wantsRestart() bool {
+	if !s.reachable || !s.usable() || !s.service.Running() || s.dying {
+		return false
+	}
+	running := pebble.RunningHash(s.plan, service)
+	return running != pebble.Hash(s.layer(), service)
+}
+
+// desired is the container: the bookie if it may be touched and its
+// configuration is known, and always what the charm has seen of it.
+func (s snapshot) desired(touch bool) pebble.Desired {
+	d := pebble.Desired{}
+	if touch && s.usable() && !s.dying {
+		d = s.layer()
+	}
+	d.Label = "charm"
+	if len(d.Services) == 0 && !s.planned() {
+		return d // no bookie was ever started in this container
+	}
+	w := watching(s.id())
+	d.Files = append(d.Files, w.Files(s.seen())...)
+	services := map[string]pebble.Service{w.Service(): w.Layer()}
+	maps.Copy(services, d.Services)
+	d.Services = services
+	return d
+}
+
+// seen is the state that the charm has seen, in the watch's words. A bookie
+// that ZooKeeper does not list is called by another word, so that the watch
+// goes on waking the charm until it is listed or restarted.
+func (s snapshot) seen() string {
+	switch {
+	case s.health.Serving():
+		return watch.Up
+	case !s.missing.IsZero():
+		return "unregistered"
+	}
+	return watch.Down
+}
+
+// lost says that the bookie does not come back into ZooKeeper's list alone.
+func (s snapshot) lost() bool {
+	return !s.missing.IsZero() && s.now.Sub(s.missing) >= patience && s.now.Sub(s.service.CurrentSince) >= patience && !s.dying
+}
+
+func (s snapshot) databags(wants bool, turn int) []ops.Databag {
+	var bags []ops.Databag
+	if s.zookeeper != nil && s.fqdn != "" {
+		state := relation.BookieStarting
+		if s.health.Serving() {
+			state = relation.BookieServing
+		}
+		bags = append(bags, ops.Databag{Relation: s.zookeeper.relation, Data: encode(relation.BookieMember{
+			BookieID: s.id(), State: state, FQDN: s.fqdn,
+		})})
+	}
+	if s.peers == nil {
+		return bags
+	}
+	bags = append(bags, ops.Databag{Relation: s.peers.relation, Data: encode(member{RestartWanted: wants, Healthy: s.health.Serving()})})
+	if s.leader {
+		data := ops.Bag{}
+		if turn != rolling.Nobody {
+			data[keyTurn] = strconv.Itoa(turn)
+		}
+		bags = append(bags, ops.Databag{Relation: s.peers.relation, App: true, Data: data})
+	}
+	return bags
+}
+
+// encode is ops.Encode of the charm's own types, which hold strings and
+// booleans only and cannot fail.
+func encode(value any) ops.Bag {
+	bag, err := ops.Encode(value)
+	if err != nil {
+		panic(err)
+	}
+	return bag
+}
+
+// status is the reasons why the unit does not serve as it should, or one of
+// why it does.
+func (s snapshot) status() []juju.Status {
+	if s.dying {
+		return []juju.Status{statusLeaving()}
+	}
+	var statuses []juju.Status
+	switch z := s.zookeeper; {
+	case z == nil:
+		statuses = append(statuses, statusNoRelation(juju.Application(s.unit)))
+	case z.problem != nil:
+		statuses = append(statuses, statusGarbage(z.app, z.problem))
+	case len(z.offer.Endpoints) == 0 || z.offer.MetadataServiceURI == "":
+		statuses = append(statuses, statusNoZooKeeper(z.app))
+	case !z.offer.MetadataInitialised:
+		statuses = append(statuses, statusNotInitialised(z.app))
+	}
+	switch {
+	case !s.reachable:
+		return append(statuses, statusNoContainer())
+	case !s.planned() && !s.usable():
+		return statuses
+	case s.fault != "":
+		return append(statuses, statusVolume(s.fault))
+	case s.planned() && !s.service.Running() && s.zookeeper != nil:
+		return append(statuses, statusDown(s.zookeeper.app))
+	case !s.missing.IsZero():
+		return append(statuses, statusUnregistered())
+	case !s.health.Serving():
+		return append(statuses, statusStarting())
+	case s.health.Registered == "ro":
+		return append(statuses, statusReadOnly())
+	}
+	return append(statuses, statusServing())
+}
