@@ -1,0 +1,253 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pods is what charmlab pods says: process ids as this process sees them.
+type pods struct {
+	Daemon int `json:"daemon"`
+	Pods   []struct {
+		Unit       string         `json:"unit"`
+		PID        int            `json:"pid"`
+		Containers map[string]int `json:"containers"`
+	} `json:"pods"`
+}
+
+func (j *juju) pods() pods {
+	j.t.Helper()
+	var p pods
+	if err := json.Unmarshal([]byte(j.run("pods", "--format=json")), &p); err != nil {
+		j.t.Fatal(err)
+	}
+	return p
+}
+
+func (j *juju) kill(what string, pid int) {
+	j.t.Helper()
+	if pid <= 1 {
+		j.t.Fatalf("%s has no process", what)
+	}
+	j.t.Logf("kill -9 of %s", what)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		j.t.Fatal(err)
+	}
+}
+
+// killJava kills the daemon of a container by its main class.
+func (j *juju) killJava(unit, container, class string) {
+	j.t.Helper()
+	j.t.Logf("kill -9 of %s in %s", class, unit)
+	script := `for p in /proc/[0-9]*; do
+		if tr '\0' ' ' <$p/cmdline 2>/dev/null | grep -q '^[^ ]*java .*` + class + `'; then kill -9 ${p#/proc/}; exit; fi
+	done; exit 1`
+	j.run("ssh", "--container", container, unit, "bash", "-c", script)
+}
+
+// fault is something that happens to a cluster that serves.
+type fault struct {
+	name   string
+	inject func(*juju)
+}
+
+// faults are played one after another; after each the cluster must be active
+// again by itself.
+var faults = []fault{
+	{"a ZooKeeper is killed", func(j *juju) { j.killJava(j.leader("pulsar"), "zookeeper", "QuorumPeerMain") }},
+	{"a broker is killed", func(j *juju) { j.killJava("pulsar/0", "broker", "PulsarBrokerStarter") }},
+	{"a bookie is killed", func(j *juju) { j.killJava("bookie/1", "bookie", "bookkeeper.server.Main") }},
+	{"the client is killed", func(j *juju) { j.kill("the client's Pebble", j.pebble("pulsar-client-dummy/0", "client")) }},
+	{"a bookie's Pebble is killed", func(j *juju) { j.kill("Pebble of bookie/0", j.pebble("bookie/0", "bookie")) }},
+	{"a ZooKeeper's Pebble is killed", func(j *juju) { j.kill("Pebble of ZooKeeper in pulsar/1", j.pebble("pulsar/1", "zookeeper")) }},
+	{"the pod of Juju's leader is killed", func(j *juju) {
+		leader := j.leader("pulsar")
+		for _, p := range j.pods().Pods {
+			if p.Unit == leader {
+				j.kill("the pod of "+leader, p.PID)
+			}
+		}
+	}},
+	{"a bookie's pod is replaced", func(j *juju) { j.run("delete-pod", "bookie/2") }},
+	{"the lab's daemon is killed", func(j *juju) { j.kill("the lab's daemon", j.pods().Daemon) }},
+}
+
+func (j *juju) pebble(unit, container string) int {
+	j.t.Helper()
+	for _, p := range j.pods().Pods {
+		if p.Unit == unit {
+			return p.Containers[container]
+		}
+	}
+	j.t.Fatalf("%s has no pod", unit)
+	return 0
+}
+
+// recovers waits until all is active, and stays so: a fault may show late.
+func (j *juju) recovers(_ status, units map[string]int) {
+	j.t.Helper()
+	// Long enough for the slowest notice of a fault, the end of a session.
+	calm := 0
+	j.waitFor(5*time.Minute, "active again", func(s status) bool {
+		active := len(s.Applications) > 0
+		for app, n := range units {
+			a := s.Applications[app]
+			if len(a.Units) != n {
+				active = false
+			}
+			for _, u := range a.Units {
+				active = active && u.Workload.Current == "active" && u.Agent.Current == "idle"
+			}
+		}
+		if !active {
+			calm = 0
+			return false
+		}
+		calm++
+		return calm >= 10
+	})
+	j.serves()
+}
+
+// serves requires that a message goes through the cluster.
+func (j *juju) serves() {
+	j.t.Helper()
+	if got := j.action("pulsar-client-dummy/0", "produce", "count=10"); got["acked"] != "10" {
+		j.t.Errorf("produce after a fault: got %v", got)
+	}
+}
+
+// zookeepers is the number of voters in ZooKeeper's configuration.
+func (j *juju) zookeepers() int {
+	j.t.Helper()
+	results := j.action(j.leader("pulsar"), "get-quorum")
+	voters, err := strconv.Atoi(results["voters"])
+	if err != nil {
+		j.t.Fatalf("get-quorum: want voters, got %v", results)
+	}
+	return voters
+}
+
+// zookeeperStarts is when ZooKeeper's service started, of the first three units.
+func (j *juju) zookeeperStarts() map[string]string {
+	j.t.Helper()
+	starts := map[string]string{}
+	for _, unit := range []string{"pulsar/0", "pulsar/1", "pulsar/2"} {
+		output := j.run("ssh", "--container", "zookeeper", unit, "bash", "-c",
+			`for p in /proc/[0-9]*; do if tr '\0' ' ' <$p/cmdline 2>/dev/null | grep -q '^[^ ]*java .*QuorumPeerMain'; then echo ${p#/proc/} $(cut -d' ' -f22 $p/stat); fi; done`)
+		if strings.TrimSpace(output) == "" {
+			j.t.Fatalf("%s runs no ZooKeeper", unit)
+		}
+		starts[unit] = strings.TrimSpace(output)
+	}
+	return starts
+}
+
+// newBookiesTakeLedgers waits until bookie/3 or bookie/4 has an entry log
+// with entries: ledgers written since they came.
+func (j *juju) newBookiesTakeLedgers() {
+	j.t.Helper()
+	deadline := time.Now().Add(3 * time.Minute)
+	for {
+		for _, unit := range []string{"bookie/3", "bookie/4"} {
+			// The journal of a bookie without ledgers stays at its header's size.
+			output := j.run("ssh", "--container", "bookie", unit, "bash", "-c",
+				"grep -c . /proc/self/status >/dev/null; cat /pulsar/data/bookkeeper/journal/current/*.txn 2>/dev/null | tr -d '\\0' | wc -c")
+			if n, err := strconv.Atoi(strings.TrimSpace(output)); err == nil && n > 10_000 {
+				j.t.Logf("%s holds %d bytes of entries", unit, n)
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			j.t.Error("no new bookie was given a ledger")
+			return
+		}
+		time.Sleep(2 * time.Second)
+	}
+}
+
+func (j *juju) logLength() int {
+	j.t.Helper()
+	return strings.Count(j.run("debug-log", "--replay", "--no-tail", "--level", "DEBUG"), "\n")
+}
+
+func (j *juju) logTail(lines int) string {
+	j.t.Helper()
+	return j.run("debug-log", "--no-tail", "--lines", strconv.Itoa(lines))
+}
+
+// nothingLeft ends the model and looks for what it may have left.
+func nothingLeft(t *testing.T, j *juju) {
+	if j.home == "" {
+		j.run("destroy-model", "--no-prompt")
+		return
+	}
+	before := descendants(t, j.home)
+	if len(before) == 0 {
+		t.Error("the lab has no process that can be told by its state directory: this check could not fail")
+	}
+	j.run("destroy-model", "--no-prompt")
+	if left := descendants(t, j.home); len(left) > 0 {
+		t.Errorf("processes are left: %v", left)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(mounts), j.home) {
+		t.Error("mounts are left")
+	}
+	for _, name := range namespaces(t) {
+		if !slices.Contains(j.namespaces, name) {
+			t.Errorf("a network namespace is left: %s", name)
+		}
+	}
+}
+
+// descendants are the processes that have the lab's state directory in their
+// environment or command line.
+func descendants(t *testing.T, home string) map[int]string {
+	t.Helper()
+	found := map[int]string{}
+	entries, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		pid, _ := strconv.Atoi(filepath.Base(entry))
+		if pid == os.Getpid() || pid == os.Getppid() {
+			continue
+		}
+		command, _ := os.ReadFile(filepath.Join(entry, "cmdline"))
+		environment, _ := os.ReadFile(filepath.Join(entry, "environ"))
+		if strings.Contains(string(command)+string(environment), home) {
+			found[pid] = strings.ReplaceAll(string(command), "\x00", " ")
+		}
+	}
+	return found
+}
+
+// namespaces are the network namespaces of all processes.
+func namespaces(t *testing.T) []string {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, link := range links {
+		if name, err := os.Readlink(link); err == nil {
+			found[fmt.Sprint(name)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
