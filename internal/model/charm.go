@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/juju/charm/v12"
-	"gopkg.in/yaml.v3"
 )
 
 // Role is the side of an endpoint.
@@ -240,13 +239,4 @@ func (s ActionSpec) params(given map[string]any) (map[string]any, error) {
 		return nil, err
 	}
 	return spec.InsertDefaults(given)
-}
-
-// yamlMap reads a YAML or JSON mapping.
-func yamlMap(data []byte) (map[string]yaml.Node, error) {
-	var out map[string]yaml.Node
-	if err := yaml.Unmarshal(data, &out); err != nil {
-		return nil, err
-	}
-	return out, nil
 }

@@ -1,0 +1,348 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// tool is one call of a hook tool.
+type tool struct {
+	*Context
+	name     string
+	args     []string // what is left after the flags
+	stdin    []byte
+	stdinSet bool
+	files    func(path string) ([]byte, error)
+	out      []byte
+	err      []byte
+	format   string
+}
+
+// usageError is a mistake in flags or arguments: exit code 2.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// errStdin says that the tool has to be called again with its input.
+var errStdin = errors.New("hook tool requires stdin, none supplied")
+
+// Run executes a hook tool as Juju's agent does. files reads a file that the
+// arguments name; its path is as given. needStdin: the tool reads its standard
+// input and stdinSet was false; nothing has happened.
+func (c *Context) Run(name string, args []string, stdin []byte, stdinSet bool, files func(path string) ([]byte, error)) (code int, stdout, stderr []byte, needStdin bool) {
+	if c.model.running[c.unit.Name] != c {
+		return 1, nil, []byte("ERROR the hook has ended\n"), false
+	}
+	t := &tool{Context: c, name: name, args: args, stdin: stdin, stdinSet: stdinSet, files: files}
+	run := t.find(name)
+	if run == nil {
+		return 1, nil, fmt.Appendf(nil, "ERROR bad request: unknown command: %s\n", name), false
+	}
+	err := run()
+	switch wrong := (*usageError)(nil); {
+	case err == nil:
+		return 0, t.out, t.err, false
+	case err == errStdin:
+		return 1, nil, nil, true
+	case errors.As(err, &wrong):
+		return 2, nil, fmt.Appendf(t.err, "ERROR %v\n", err), false
+	}
+	return 1, t.out, fmt.Appendf(t.err, "ERROR %v\n", err), false
+}
+
+// toolNames are the tools of find.
+const toolNames = "action-fail action-get action-log action-set application-version-set close-port " +
+	"config-get credential-get goal-state is-leader juju-log juju-reboot leader-get leader-set " +
+	"network-get open-port opened-ports relation-get relation-ids relation-list relation-model-get " +
+	"relation-set resource-get secret-add secret-get secret-grant secret-ids secret-info-get " +
+	"secret-remove secret-revoke secret-set state-delete state-get state-set status-get status-set " +
+	"storage-add storage-get storage-list unit-get"
+
+// Tools are the names of all hook tools, sorted.
+func Tools() []string { return strings.Fields(toolNames) }
+
+func (t *tool) find(name string) func() error {
+	switch name {
+	case "action-fail":
+		return t.actionFail
+	case "action-get":
+		return t.actionGet
+	case "action-log":
+		return t.actionLog
+	case "action-set":
+		return t.actionSet
+	case "application-version-set":
+		return t.applicationVersionSet
+	case "close-port":
+		return t.closePort
+	case "config-get":
+		return t.configGet
+	case "credential-get":
+		return t.credentialGet
+	case "goal-state":
+		return t.goalState
+	case "is-leader":
+		return t.isLeader
+	case "juju-log":
+		return t.jujuLog
+	case "juju-reboot":
+		return t.jujuReboot
+	case "leader-get":
+		return t.leaderGet
+	case "leader-set":
+		return t.leaderSet
+	case "network-get":
+		return t.networkGet
+	case "open-port":
+		return t.openPort
+	case "opened-ports":
+		return t.openedPorts
+	case "relation-get":
+		return t.relationGet
+	case "relation-ids":
+		return t.relationIDs
+	case "relation-list":
+		return t.relationList
+	case "relation-model-get":
+		return t.relationModelGet
+	case "relation-set":
+		return t.relationSet
+	case "resource-get":
+		return t.resourceGet
+	case "state-delete":
+		return t.stateDelete
+	case "state-get":
+		return t.stateGet
+	case "state-set":
+		return t.stateSet
+	case "status-get":
+		return t.statusGet
+	case "status-set":
+		return t.statusSet
+	case "storage-add":
+		return t.storageAdd
+	case "storage-get":
+		return t.storageGet
+	case "storage-list":
+		return t.storageList
+	case "unit-get":
+		return t.unitGet
+	}
+	return t.findSecret(name)
+}
+
+// flags are a tool's options: name → where its value goes, a *bool or a
+// *string.
+type flags map[string]any
+
+// parse takes the flags out of the arguments. They may follow positional
+// arguments; "--" ends them.
+func (t *tool) parse(known flags) error {
+	var rest []string
+	for i := 0; i < len(t.args); i++ {
+		arg := t.args[i]
+		if arg == "--" {
+			rest = append(rest, t.args[i+1:]...)
+			break
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			rest = append(rest, arg)
+			continue
+		}
+		name, value, valued := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		switch target := known[name].(type) {
+		case *bool:
+			*target = true
+			if valued {
+				set, err := strconv.ParseBool(value)
+				if err != nil {
+					return usage("invalid value %q for option %s: %v", value, arg, err)
+				}
+				*target = set
+			}
+		case *string:
+			if !valued {
+				if i+1 >= len(t.args) {
+					return usage("option needs an argument: %s", arg)
+				}
+				i++
+				value = t.args[i]
+			}
+			*target = value
+		default:
+			return usage("option provided but not defined: %s", arg)
+		}
+	}
+	t.args = rest
+	return nil
+}
+
+// output parses the flags of a tool that prints something.
+func (t *tool) output(format string, known flags) error {
+	t.format = format
+	if known == nil {
+		known = flags{}
+	}
+	var file string
+	known["format"], known["o"], known["output"] = &t.format, &file, &file
+	if err := t.parse(known); err != nil {
+		return err
+	}
+	switch t.format {
+	case "json", "yaml":
+	case "smart":
+		if format != "smart" {
+			return usage("invalid value %q for option --format: unknown format %q", t.format, t.format)
+		}
+	default:
+		return usage("invalid value %q for option --format: unknown format %q", t.format, t.format)
+	}
+	if file != "" {
+		return fmt.Errorf("cannot write %q: output files are not modelled", file)
+	}
+	return nil
+}
+
+// atMost refuses further arguments.
+func (t *tool) atMost(n int) error {
+	if len(t.args) > n {
+		return usage("unrecognized args: %q", t.args[n:])
+	}
+	return nil
+}
+
+// write prints a value in the wanted format.
+func (t *tool) write(value any) error {
+	switch t.format {
+	case "json":
+		data, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		t.out = append(data, '\n')
+		return nil
+	case "yaml":
+		return t.writeYAML(value)
+	}
+	switch v := value.(type) {
+	case nil:
+	case string:
+		t.out = append([]byte(v), '\n')
+	case bool:
+		t.out = []byte("False\n")
+		if v {
+			t.out = []byte("True\n")
+		}
+	case int64:
+		t.out = strconv.AppendInt(nil, v, 10)
+		t.out = append(t.out, '\n')
+	case float64:
+		t.out = strconv.AppendFloat(nil, v, 'f', -1, 64)
+		t.out = append(t.out, '\n')
+	case []string:
+		if len(v) > 0 {
+			t.out = []byte(strings.Join(v, "\n") + "\n")
+		}
+	default:
+		return t.writeYAML(value)
+	}
+	return nil
+}
+
+func (t *tool) writeYAML(value any) error {
+	if value == nil {
+		return nil
+	}
+	var buffer bytes.Buffer
+	encoder := yaml.NewEncoder(&buffer)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	t.out = buffer.Bytes()
+	return nil
+}
+
+// pairs parses key=value arguments.
+func pairs(args []string, allowEmpty bool) (map[string]string, error) {
+	out := make(map[string]string, len(args))
+	for _, arg := range args {
+		key, value, found := strings.Cut(arg, "=")
+		switch {
+		case !found || key == "":
+			return nil, usage("expected \"key=value\", got %q", arg)
+		case value == "" && !allowEmpty:
+			return nil, usage("expected \"key=value\", got %q", arg)
+		}
+		if _, twice := out[key]; twice {
+			return nil, usage("key %q specified more than once", key)
+		}
+		out[key] = value
+	}
+	return out, nil
+}
+
+// read reads a file that a flag names, or the standard input.
+func (t *tool) read(path string) ([]byte, error) {
+	if path == "-" {
+		if !t.stdinSet {
+			return nil, errStdin
+		}
+		return t.stdin, nil
+	}
+	return t.readFile(path)
+}
+
+func (t *tool) readFile(path string) ([]byte, error) {
+	if t.files == nil {
+		return nil, fmt.Errorf("open %s: no such file or directory", path)
+	}
+	return t.files(path)
+}
+
+// settingsFile reads a flat YAML or JSON map. Scalars are taken as written,
+// null is the empty string, anything else is refused.
+func (t *tool) settingsFile(path string, into map[string]string) error {
+	data, err := t.read(path)
+	if err != nil {
+		return err
+	}
+	// JSON of strings is what every client sends; it need not go through YAML.
+	var quick map[string]string
+	if len(data) > 0 && data[0] == '{' && json.Unmarshal(data, &quick) == nil {
+		for key, value := range quick {
+			if _, given := into[key]; !given {
+				into[key] = value
+			}
+		}
+		return nil
+	}
+	var nodes map[string]yaml.Node
+	if err := yaml.Unmarshal(data, &nodes); err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(nodes)) {
+		node := nodes[key]
+		if node.Kind != yaml.ScalarNode {
+			return fmt.Errorf("yaml: unmarshal errors:\n  line %d: cannot unmarshal %s into string", node.Line, node.Tag)
+		}
+		value := node.Value
+		if node.Tag == "!!null" {
+			value = ""
+		}
+		if _, given := into[key]; !given {
+			into[key] = value
+		}
+	}
+	return nil
+}

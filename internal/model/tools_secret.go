@@ -1,0 +1,681 @@
+package model
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+)
+
+// secretChange is what a hook wants of one secret; it is sent at its end.
+type secretChange struct {
+	create  *secret           // nil: the secret exists
+	content map[string]string // nil: unchanged
+	label   *string
+	text    *string // description
+	rotate  *string
+	expire  *string
+	removed bool
+	dropped []int // revisions to remove
+	grants  []grant
+	revokes []grant // Relation -1: of any
+}
+
+func (t *tool) findSecret(name string) func() error {
+	switch name {
+	case "secret-add":
+		return t.secretAdd
+	case "secret-get":
+		return t.secretGet
+	case "secret-grant":
+		return t.secretGrant
+	case "secret-ids":
+		return t.secretIDs
+	case "secret-info-get":
+		return t.secretInfoGet
+	case "secret-remove":
+		return t.secretRemove
+	case "secret-revoke":
+		return t.secretRevoke
+	case "secret-set":
+		return t.secretSet
+	}
+	return nil
+}
+
+func (c *Context) secretChange(id string) *secretChange {
+	if c.secrets == nil {
+		c.secrets = make(map[string]*secretChange)
+	}
+	change := c.secrets[id]
+	if change == nil {
+		change = &secretChange{}
+		c.secrets[id] = change
+	}
+	return change
+}
+
+// known is a secret as the hook sees it: one it just added, too.
+func (c *Context) known(id string) *secret {
+	if change := c.secrets[id]; change != nil {
+		if change.removed {
+			return nil
+		}
+		if change.create != nil {
+			return change.create
+		}
+	}
+	return c.model.secrets[id]
+}
+
+// manages says whether the hook may change the secret.
+func (c *Context) manages(s *secret) bool {
+	return s.Owner == c.unit.Name || s.Owner == c.app.Name && c.leader()
+}
+
+var secretKey = regexp.MustCompile(`^[a-z](-?[a-z0-9]){2,}$`)
+
+// Juju's limits of a secret's content (3.6).
+const (
+	maxSecretFile    = 8 << 10
+	maxSecretContent = 64 << 10
+)
+
+// content reads key=value, key#base64=value and key#file=path arguments and
+// the file. Files are opened by the agent.
+func (t *tool) content(args []string, file string) (map[string]string, error) {
+	out := make(map[string]string)
+	if file != "" {
+		data, err := t.readFile(file)
+		if err != nil {
+			return nil, err
+		}
+		inner := *t
+		inner.files = func(string) ([]byte, error) { return data, nil }
+		if err := inner.settingsFile(file, out); err != nil {
+			return nil, err
+		}
+		args = slices.Clone(args)
+		for _, key := range slices.Sorted(maps.Keys(out)) {
+			value := out[key]
+			delete(out, key)
+			if err := t.contentItem(out, key, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, arg := range args {
+		key, value, found := strings.Cut(arg, "=")
+		if !found || key == "" || value == "" {
+			return nil, usage("key value %q not valid", arg)
+		}
+		if err := t.contentItem(out, key, value); err != nil {
+			return nil, err
+		}
+	}
+	size := 0
+	for _, value := range out {
+		size += base64.StdEncoding.EncodedLen(len(value))
+	}
+	if size > maxSecretContent {
+		return nil, usage("secret content size of %d bytes exceeds the maximum of %d", size, maxSecretContent)
+	}
+	return out, nil
+}
+
+func (t *tool) contentItem(out map[string]string, key, value string) error {
+	name, kind, _ := strings.Cut(key, "#")
+	if !secretKey.MatchString(name) {
+		return usage("key %q not valid", name)
+	}
+	switch kind {
+	case "":
+	case "base64":
+		data, err := base64.StdEncoding.DecodeString(value)
+		if err != nil {
+			return usage("secret value for key %q is not base64: %v", name, err)
+		}
+		value = string(data)
+	case "file":
+		data, err := t.readFile(value)
+		if err != nil {
+			return err
+		}
+		if len(data) > maxSecretFile {
+			return fmt.Errorf("secret content in file %q too large: %d bytes", value, len(data))
+		}
+		value = string(data)
+	default:
+		return usage("key %q not valid", key)
+	}
+	out[name] = value
+	return nil
+}
+
+// upsert parses what secret-add and secret-set have in common.
+func (t *tool) upsert(positional int) (owner string, change *secretChange, err error) {
+	unset := "\x00"
+	owner = "application"
+	label, text, rotate, expire, file := unset, unset, unset, unset, ""
+	err = t.parse(flags{
+		"owner": &owner, "label": &label, "description": &text, "rotate": &rotate, "expire": &expire, "file": &file,
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	change = &secretChange{}
+	for value, target := range map[*string]**string{&label: &change.label, &text: &change.text, &rotate: &change.rotate, &expire: &change.expire} {
+		if *value != unset {
+			*target = value
+		}
+	}
+	if expire != unset {
+		if err := checkExpire(expire); err != nil {
+			return "", nil, err
+		}
+	}
+	if rotate != unset && !slices.Contains([]string{"never", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly"}, rotate) {
+		return "", nil, usage("rotate policy %q not valid", rotate)
+	}
+	if owner != "application" && owner != "unit" {
+		return "", nil, usage("secret owner %q not valid", owner)
+	}
+	if len(t.args) < positional {
+		return "", nil, usage("missing secret URI")
+	}
+	if args := t.args[positional:]; len(args) > 0 || file != "" {
+		if change.content, err = t.content(args, file); err != nil {
+			return "", nil, err
+		}
+	}
+	return owner, change, nil
+}
+
+func checkExpire(text string) error {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if _, err := time.Parse(layout, text); err == nil {
+			return nil
+		}
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return usage("expire time or duration %q not valid", text)
+	}
+	if d <= 0 {
+		return usage("negative expire duration %q not valid", text)
+	}
+	return nil
+}
+
+func (t *tool) secretAdd() error {
+	owner, change, err := t.upsert(0)
+	if err != nil {
+		return err
+	}
+	if len(change.content) == 0 {
+		return usage("missing secret value or filename")
+	}
+	s := &secret{ID: t.model.newSecretID(), Owner: t.unit.Name}
+	if owner == "application" {
+		if !t.leader() {
+			return fmt.Errorf("this unit is not the leader")
+		}
+		s.Owner = t.app.Name
+	}
+	if change.label != nil && t.labelled(*change.label, s.Owner) != nil {
+		return fmt.Errorf("secret with label %q already exists", *change.label)
+	}
+	change.apply(s)
+	s.Latest = 1
+	s.Revisions = []*revision{{Number: 1, Content: change.content}}
+	if t.secrets == nil {
+		t.Context.secrets = make(map[string]*secretChange)
+	}
+	t.secrets[s.ID] = &secretChange{create: s}
+	t.out = []byte(secretURI(s.ID) + "\n")
+	return nil
+}
+
+func (change *secretChange) apply(s *secret) {
+	for value, target := range map[**string]*string{&change.label: &s.Label, &change.text: &s.Description, &change.rotate: &s.Rotate, &change.expire: &s.Expire} {
+		if *value != nil {
+			*target = **value
+		}
+	}
+	if s.Rotate == "never" {
+		s.Rotate = ""
+	}
+}
+
+// labelled is the owner's secret of that label.
+func (t *tool) labelled(label, owner string) *secret {
+	if label == "" {
+		return nil
+	}
+	for _, id := range t.secretIDsKnown() {
+		if s := t.known(id); s != nil && s.Owner == owner && s.Label == label {
+			return s
+		}
+	}
+	return nil
+}
+
+func (t *tool) secretIDsKnown() []string {
+	ids := make(map[string]bool, len(t.model.secrets))
+	for id := range t.model.secrets {
+		ids[id] = true
+	}
+	for id := range t.secrets {
+		ids[id] = true
+	}
+	return slices.Sorted(maps.Keys(ids))
+}
+
+// argument is the secret of a URI argument that the hook may change.
+func (t *tool) argument() (*secret, error) {
+	if len(t.args) == 0 {
+		return nil, usage("missing secret URI")
+	}
+	id, ok := secretID(t.args[0])
+	if !ok {
+		return nil, usage("secret URI %q not valid", t.args[0])
+	}
+	s := t.known(id)
+	if s == nil || !s.ownedBy(t.unit) {
+		return nil, fmt.Errorf("secret %q not found", id)
+	}
+	if !t.manages(s) {
+		return nil, fmt.Errorf("this unit is not the leader")
+	}
+	return s, nil
+}
+
+func (t *tool) secretSet() error {
+	_, change, err := t.upsert(1)
+	if err != nil {
+		return err
+	}
+	s, err := t.argument()
+	if err != nil {
+		return err
+	}
+	pending := t.secretChange(s.ID)
+	if pending.create != nil {
+		change.apply(pending.create)
+		if change.content != nil {
+			pending.create.Revisions[0].Content = change.content
+		}
+		return nil
+	}
+	for value, target := range map[**string]**string{&change.label: &pending.label, &change.text: &pending.text, &change.rotate: &pending.rotate, &change.expire: &pending.expire} {
+		if *value != nil {
+			*target = *value
+		}
+	}
+	if change.content != nil {
+		pending.content = change.content
+	}
+	return nil
+}
+
+func (t *tool) secretGet() error {
+	var label string
+	var peek, refresh bool
+	if err := t.output("yaml", flags{"label": &label, "peek": &peek, "refresh": &refresh}); err != nil {
+		return err
+	}
+	var id, key string
+	if len(t.args) > 0 {
+		var ok bool
+		if id, ok = secretID(t.args[0]); !ok {
+			return usage("secret URI %q not valid", t.args[0])
+		}
+		if err := t.atMost(2); err != nil {
+			return err
+		}
+		if len(t.args) == 2 {
+			key = t.args[1]
+		}
+	}
+	if id == "" && label == "" {
+		return usage("require either a secret URI or label")
+	}
+	if peek && refresh {
+		return usage("specify one of --peek or --refresh but not both")
+	}
+	s, err := t.readable(id, label)
+	if err != nil {
+		return err
+	}
+	content, err := t.revisionContent(s, label, id != "", peek, refresh)
+	if err != nil {
+		return err
+	}
+	if key == "" {
+		return t.write(content)
+	}
+	name, kind, _ := strings.Cut(key, "#")
+	value, ok := content[name]
+	if !ok {
+		return fmt.Errorf("secret key value %q not found", name)
+	}
+	if kind == "base64" {
+		value = base64.StdEncoding.EncodeToString([]byte(value))
+	}
+	if t.format == "yaml" {
+		t.out = []byte(value + "\n")
+		return nil
+	}
+	return t.write(value)
+}
+
+// readable finds a secret by its id, else by the owner's or the unit's own
+// label, and checks that the unit may read it.
+func (t *tool) readable(id, label string) (*secret, error) {
+	var s *secret
+	if id != "" {
+		if s = t.known(id); s == nil {
+			return nil, fmt.Errorf("secret %q not found", id)
+		}
+	} else {
+		if s = t.labelled(label, t.unit.Name); s == nil {
+			s = t.labelled(label, t.app.Name)
+		}
+		for _, other := range t.secretIDsKnown() {
+			if s != nil {
+				break
+			}
+			if found := t.known(other); found != nil && found.Consumers[t.unit.Name] != nil && found.Consumers[t.unit.Name].Label == label {
+				s = found
+			}
+		}
+		if s == nil {
+			return nil, fmt.Errorf("consumer label %q not found", label)
+		}
+	}
+	if !s.ownedBy(t.unit) && !s.granted(t.unit) {
+		return nil, errDenied
+	}
+	return s, nil
+}
+
+// revisionContent is the content of the revision that the unit is on. Peeking
+// shows the latest, refreshing moves to it.
+func (t *tool) revisionContent(s *secret, label string, named, peek, refresh bool) (map[string]string, error) {
+	change := t.secrets[s.ID]
+	if change != nil && change.create != nil {
+		return s.Revisions[0].Content, nil
+	}
+	if change != nil && change.content != nil && (peek || refresh) {
+		return change.content, nil
+	}
+	c := s.Consumers[t.unit.Name]
+	if c == nil {
+		c = &consumer{Current: s.Latest}
+		if !peek {
+			if s.Consumers == nil {
+				s.Consumers = make(map[string]*consumer)
+			}
+			s.Consumers[t.unit.Name] = c
+			t.model.change++
+		}
+	}
+	if named && label != "" && !s.ownedBy(t.unit) {
+		c.Label = label
+	}
+	number := c.Current
+	if peek || refresh || s.revision(number) == nil {
+		number = s.Latest
+	}
+	if refresh && c.Current != s.Latest {
+		c.Current = s.Latest
+		t.unit.Memory.Changed = slices.DeleteFunc(t.unit.Memory.Changed, func(id string) bool { return id == s.ID })
+		t.model.obsolete(s)
+		t.model.touch(t.unit)
+	}
+	r := s.revision(number)
+	if r == nil {
+		return nil, fmt.Errorf("secret revision %d not found", number)
+	}
+	return r.Content, nil
+}
+
+func (t *tool) secretIDs() error {
+	if err := t.output("smart", nil); err != nil {
+		return err
+	}
+	if err := t.atMost(0); err != nil {
+		return err
+	}
+	var ids []string
+	for _, id := range t.secretIDsKnown() {
+		if s := t.known(id); s != nil && s.ownedBy(t.unit) && t.manages(s) {
+			ids = append(ids, id)
+		}
+	}
+	return t.write(ids)
+}
+
+type secretAccess struct {
+	Target string `json:"target" yaml:"target"`
+	Scope  string `json:"scope" yaml:"scope"`
+	Role   string `json:"role" yaml:"role"`
+}
+
+type secretInfo struct {
+	Revision    int            `json:"revision" yaml:"revision"`
+	Label       string         `json:"label" yaml:"label"`
+	Owner       string         `json:"owner" yaml:"owner"`
+	Description string         `json:"description,omitempty" yaml:"description,omitempty"`
+	Rotation    string         `json:"rotation,omitempty" yaml:"rotation,omitempty"`
+	Expiry      string         `json:"expiry,omitempty" yaml:"expiry,omitempty"`
+	Access      []secretAccess `json:"access,omitempty" yaml:"access,omitempty"`
+}
+
+func (t *tool) secretInfoGet() error {
+	var label string
+	if err := t.output("yaml", flags{"label": &label}); err != nil {
+		return err
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	var s *secret
+	want := label
+	switch {
+	case len(t.args) == 1 && label != "":
+		return usage("specify either a secret URI or label but not both")
+	case len(t.args) == 1:
+		id, ok := secretID(t.args[0])
+		if !ok {
+			return usage("secret URI %q not valid", t.args[0])
+		}
+		want, s = id, t.known(id)
+	case label != "":
+		if s = t.labelled(label, t.unit.Name); s == nil {
+			s = t.labelled(label, t.app.Name)
+		}
+	default:
+		return usage("require either a secret URI or label")
+	}
+	if s == nil || !s.ownedBy(t.unit) || !t.manages(s) {
+		return fmt.Errorf("secret %q not found", want)
+	}
+	shown := *s
+	if change := t.secrets[s.ID]; change != nil {
+		change.apply(&shown)
+		if change.content != nil && !maps.Equal(change.content, s.revision(s.Latest).content()) {
+			shown.Latest++
+		}
+		shown.Grants = append(slices.Clone(s.Grants), change.grants...)
+	}
+	info := secretInfo{
+		Revision: shown.Latest, Label: shown.Label, Owner: "unit",
+		Description: shown.Description, Rotation: shown.Rotate, Expiry: shown.Expire,
+	}
+	if shown.ofApp() {
+		info.Owner = "application"
+	}
+	for _, g := range shown.Grants {
+		access := secretAccess{Target: "application-" + g.Target, Role: "view"}
+		if strings.Contains(g.Target, "/") {
+			access.Target = juju.UnitTag(g.Target)
+		}
+		if r := t.model.relations[g.Relation]; r != nil {
+			access.Scope = "relation-" + strings.ReplaceAll(strings.ReplaceAll(r.String(), ":", "."), " ", "#")
+		}
+		info.Access = append(info.Access, access)
+	}
+	return t.write(map[string]secretInfo{s.ID: info})
+}
+
+func (r *revision) content() map[string]string {
+	if r == nil {
+		return nil
+	}
+	return r.Content
+}
+
+func (t *tool) secretRemove() error {
+	var text string
+	if err := t.parse(flags{"revision": &text}); err != nil {
+		return err
+	}
+	number := 0
+	if text != "" {
+		if number = relationNumber(text); number < 1 {
+			return usage("invalid value %q for option --revision", text)
+		}
+	}
+	s, err := t.argument()
+	if err != nil {
+		return err
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	change := t.secretChange(s.ID)
+	switch {
+	case change.create != nil:
+		delete(t.secrets, s.ID)
+	case number > 0:
+		change.dropped = append(change.dropped, number)
+	default:
+		change.removed = true
+	}
+	return nil
+}
+
+func (t *tool) secretGrant() error {
+	var relation, unit string
+	if err := t.parse(flags{"r": &relation, "relation": &relation, "unit": &unit}); err != nil {
+		return err
+	}
+	s, err := t.argument()
+	if err != nil {
+		return err
+	}
+	r, _, err := t.relation(relation)
+	if err != nil {
+		return err
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	_, other, _ := r.own(t.app.Name)
+	g := grant{Target: other.App, Relation: r.ID}
+	if unit != "" {
+		if juju.Application(unit) != other.App {
+			return usage("cannot specify unit %q in relation to application %q", unit, other.App)
+		}
+		g.Target = unit
+	}
+	t.secretChange(s.ID).grants = append(t.secretChange(s.ID).grants, g)
+	return nil
+}
+
+func (t *tool) secretRevoke() error {
+	var relation, app, unit string
+	if err := t.parse(flags{"r": &relation, "relation": &relation, "app": &app, "application": &app, "unit": &unit}); err != nil {
+		return err
+	}
+	s, err := t.argument()
+	if err != nil {
+		return err
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	g := grant{Relation: -1}
+	switch {
+	case unit != "":
+		g.Target = unit
+	case app != "":
+		g.Target = app
+	default:
+		r, _, err := t.relation(relation)
+		if err != nil {
+			return err
+		}
+		_, other, _ := r.own(t.app.Name)
+		g = grant{Target: other.App, Relation: r.ID}
+	}
+	t.secretChange(s.ID).revokes = append(t.secretChange(s.ID).revokes, g)
+	return nil
+}
+
+// checkSecrets refuses the hook's changes as a whole if one is not allowed.
+func (c *Context) checkSecrets(leader bool) error {
+	for _, id := range slices.Sorted(maps.Keys(c.secrets)) {
+		s := c.secrets[id].create
+		if s == nil {
+			if s = c.model.secrets[id]; s == nil {
+				return fmt.Errorf("cannot apply changes: secret %q not found", id)
+			}
+		}
+		if s.ofApp() && !leader {
+			return errors.New("cannot apply changes: permission denied: this unit is not the leader")
+		}
+	}
+	return nil
+}
+
+func (c *Context) flushSecrets() {
+	m := c.model
+	for _, id := range slices.Sorted(maps.Keys(c.secrets)) {
+		change := c.secrets[id]
+		s := change.create
+		if s != nil {
+			m.secrets[id] = s
+		} else {
+			s = m.secrets[id]
+			change.apply(s)
+			if change.content != nil && !maps.Equal(change.content, s.revision(s.Latest).content()) {
+				m.revise(s, change.content)
+			}
+		}
+		for _, g := range change.grants {
+			if !slices.Contains(s.Grants, g) {
+				s.Grants = append(s.Grants, g)
+			}
+		}
+		for _, revoked := range change.revokes {
+			s.Grants = slices.DeleteFunc(s.Grants, func(g grant) bool {
+				return g.Target == revoked.Target && (revoked.Relation < 0 || g.Relation == revoked.Relation)
+			})
+		}
+		for _, number := range change.dropped {
+			m.removeSecret(s, number)
+		}
+		if change.removed {
+			m.removeSecret(s, 0)
+		}
+		m.change++
+	}
+}

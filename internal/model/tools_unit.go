@@ -1,0 +1,372 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+)
+
+func (t *tool) isLeader() error {
+	if err := t.output("smart", nil); err != nil {
+		return err
+	}
+	return t.write(t.leader())
+}
+
+func (t *tool) configGet() error {
+	var all bool
+	if err := t.output("smart", flags{"a": &all, "all": &all}); err != nil {
+		return err
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	if len(t.args) == 1 && t.args[0] != "" {
+		value, _ := t.app.setting(t.args[0])
+		return t.write(value)
+	}
+	values := make(map[string]any, len(t.app.charm.Options))
+	for name := range t.app.charm.Options {
+		if value, ok := t.app.setting(name); ok || all {
+			values[name] = value
+		}
+	}
+	return t.write(values)
+}
+
+func (t *tool) jujuLog() error {
+	level := "INFO"
+	var debug bool
+	var format string
+	if err := t.parse(flags{"l": &level, "log-level": &level, "debug": &debug, "format": &format}); err != nil {
+		return err
+	}
+	if len(t.args) == 0 {
+		return usage("no message specified")
+	}
+	if debug {
+		level = "DEBUG"
+	}
+	level = strings.ToUpper(level)
+	if !slices.Contains([]string{"TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}, level) {
+		t.log = append(t.log, LogLine{"WARNING", fmt.Sprintf("Specified log level of %q is not valid", level)})
+		level = "INFO"
+	}
+	message := strings.Join(t.args, " ")
+	if t.hook.Relation() {
+		message = t.hook.RelationID + ": " + message
+	}
+	t.log = append(t.log, LogLine{level, message})
+	return nil
+}
+
+func (t *tool) jujuReboot() error {
+	return fmt.Errorf("juju-reboot is not supported on a %q model", "caas")
+}
+
+func (t *tool) applicationVersionSet() error {
+	if err := t.parse(flags{}); err != nil {
+		return err
+	}
+	if len(t.args) == 0 {
+		return usage("no version specified")
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	t.app.Version = t.args[0]
+	t.model.change++
+	return nil
+}
+
+func (t *tool) leaderGet() error {
+	if err := t.output("smart", nil); err != nil {
+		return err
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	if len(t.args) == 1 && t.args[0] != "-" {
+		if value, ok := t.app.Settings[t.args[0]]; ok {
+			return t.write(value)
+		}
+		return t.write(nil)
+	}
+	if t.app.Settings == nil {
+		return t.write(map[string]string{})
+	}
+	return t.write(t.app.Settings)
+}
+
+func (t *tool) leaderSet() error {
+	if err := t.parse(flags{}); err != nil {
+		return err
+	}
+	values, err := pairs(t.args, true)
+	if err != nil {
+		return err
+	}
+	if !t.leader() {
+		return fmt.Errorf("cannot write leadership settings: cannot write settings: not the leader")
+	}
+	settings := merged(t.app.Settings, values)
+	if maps.Equal(settings, t.app.Settings) {
+		return nil
+	}
+	t.app.Settings = settings
+	for _, u := range t.app.order {
+		u.Memory.LeaderSettings = false
+	}
+	t.model.touchApp(t.app)
+	return nil
+}
+
+func (t *tool) stateGet() error {
+	var strict bool
+	if err := t.output("smart", flags{"strict": &strict}); err != nil {
+		return err
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	state := t.currentState()
+	if len(t.args) == 1 && t.args[0] != "-" {
+		value, ok := state[t.args[0]]
+		if !ok && strict {
+			return fmt.Errorf("%q not found", t.args[0])
+		}
+		return t.write(value)
+	}
+	if state == nil {
+		return t.write(nil)
+	}
+	return t.write(state)
+}
+
+// Juju's limits of one entry of the state.
+const (
+	maxStateKey   = 256
+	maxStateValue = 64 << 10
+)
+
+func (t *tool) stateSet() error {
+	var file string
+	if err := t.parse(flags{"file": &file}); err != nil {
+		return err
+	}
+	values, err := pairs(t.args, true)
+	if err != nil {
+		return err
+	}
+	if file != "" {
+		if err := t.settingsFile(file, values); err != nil {
+			return err
+		}
+	} else if len(t.args) == 0 {
+		return nil
+	}
+	for key, value := range values {
+		if len(key) > maxStateKey {
+			return fmt.Errorf("max allowed key size (%d) exceeded", maxStateKey)
+		}
+		if len(value) > maxStateValue {
+			return fmt.Errorf("max allowed value size (%d) exceeded", maxStateValue)
+		}
+	}
+	for key, value := range values {
+		t.setState(key, &value)
+	}
+	return nil
+}
+
+func (t *tool) setState(key string, value *string) {
+	if t.state == nil {
+		t.Context.state = make(map[string]*string)
+	}
+	t.state[key] = value
+}
+
+func (t *tool) stateDelete() error {
+	if err := t.parse(flags{}); err != nil {
+		return err
+	}
+	if len(t.args) == 0 || t.args[0] == "" {
+		return usage("missing key to delete")
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	t.setState(t.args[0], nil)
+	return nil
+}
+
+func (t *tool) statusSet() error {
+	var app bool
+	if err := t.parse(flags{"application": &app}); err != nil {
+		return err
+	}
+	if len(t.args) < 1 {
+		return usage("invalid args, require <status> [message]")
+	}
+	name := juju.StatusName(t.args[0])
+	switch name {
+	case juju.Maintenance, juju.Blocked, juju.Waiting, juju.Active:
+	default:
+		return usage("invalid status %q, expected one of [maintenance blocked waiting active]", t.args[0])
+	}
+	if err := t.atMost(2); err != nil {
+		return err
+	}
+	set := statusRecord{juju.Status{Name: name}, t.model.now}
+	if len(t.args) > 1 {
+		set.Message = t.args[1]
+	}
+	t.model.change++
+	if app {
+		if !t.leader() {
+			return fmt.Errorf("this unit is not the leader")
+		}
+		t.app.Status = set
+		return nil
+	}
+	t.unit.Workload, t.unit.StatusSet = set, true
+	return nil
+}
+
+func (t *tool) statusGet() error {
+	var app, data bool
+	if err := t.output("smart", flags{"application": &app, "include-data": &data}); err != nil {
+		return err
+	}
+	if err := t.atMost(0); err != nil {
+		return err
+	}
+	details := func(s juju.Status) map[string]any {
+		out := map[string]any{"status": string(s.Name)}
+		if data {
+			out["message"], out["status-data"] = s.Message, map[string]any{}
+		}
+		return out
+	}
+	if !app {
+		if !data && t.format == "smart" {
+			return t.write(string(t.unit.Workload.Name))
+		}
+		return t.write(details(t.unit.Workload.Status))
+	}
+	if !t.leader() {
+		return fmt.Errorf("finding application status: this unit is not the leader")
+	}
+	whole := t.model.applicationStatus(t.app)
+	if !data && t.format == "smart" {
+		return t.write(string(whole.Name))
+	}
+	out, units := details(whole.Status), map[string]any{}
+	for _, u := range t.app.order {
+		units[u.Name] = details(u.Workload.Status)
+	}
+	out["units"] = units
+	return t.write(map[string]any{"application-status": out})
+}
+
+func (t *tool) storageList() error {
+	if err := t.output("smart", nil); err != nil {
+		return err
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	ids := []string{}
+	for _, s := range t.unit.Storages {
+		if s.Provisioned && (len(t.args) == 0 || t.args[0] == s.Name) {
+			ids = append(ids, s.ID)
+		}
+	}
+	slices.Sort(ids)
+	return t.write(ids)
+}
+
+func (t *tool) storageGet() error {
+	var id string
+	if err := t.output("smart", flags{"s": &id}); err != nil {
+		return err
+	}
+	if id == "" {
+		if id = t.hook.StorageID; id == "" {
+			return usage("no storage instance specified")
+		}
+	}
+	s := t.unit.storage(id)
+	if s == nil || !s.Provisioned {
+		return usage("invalid value %q for option -s: storage not found", id)
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	values := map[string]string{"kind": s.Kind, "location": s.Location}
+	if len(t.args) == 0 {
+		return t.write(values)
+	}
+	value, ok := values[t.args[0]]
+	if !ok {
+		return fmt.Errorf("invalid storage attribute %q", t.args[0])
+	}
+	return t.write(value)
+}
+
+func (t *tool) storageAdd() error {
+	if err := t.parse(flags{}); err != nil {
+		return err
+	}
+	if len(t.args) == 0 {
+		return usage("storage add requires a storage directive")
+	}
+	var add []string
+	for _, arg := range t.args {
+		name, text, counted := strings.Cut(arg, "=")
+		count := 1
+		if counted {
+			var err error
+			if count, err = strconv.Atoi(text); err != nil || count < 1 {
+				return usage("cannot parse storage constraint %q", arg)
+			}
+		}
+		if _, ok := t.unit.charm.StorageSpec(name); !ok {
+			return fmt.Errorf("cannot add storage: charm storage %q not found", name)
+		}
+		for range count {
+			add = append(add, name)
+		}
+	}
+	t.Context.storage = append(t.Context.storage, add...)
+	return nil
+}
+
+func (t *tool) resourceGet() error {
+	if err := t.parse(flags{}); err != nil {
+		return err
+	}
+	if len(t.args) < 1 {
+		return usage("missing required resource name")
+	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
+	name := t.args[0]
+	value, ok := t.app.Resources[name]
+	if !ok {
+		return fmt.Errorf("could not download resource: resource %q not found", name)
+	}
+	// The driver gave the resource as it understands it; for a file that is
+	// its path.
+	t.out = []byte(value)
+	return nil
+}
+
+func (t *tool) credentialGet() error {
+	return fmt.Errorf("cannot access cloud credentials: permission denied")
+}
