@@ -31,6 +31,7 @@ commands:
   consume   read from the subscription and print what came
   run       send and/or read (--mode) until SIGTERM
   check     compare the journals with what the topic holds
+  total     print what the journals say
 `
 
 // settings are the flags of all commands.
@@ -54,7 +55,7 @@ func parse(args []string, stderr io.Writer) (command string, s settings, err err
 		return "", s, errors.New("no command")
 	}
 	command = args[0]
-	if !slices.Contains([]string{"produce", "consume", "run", "check"}, command) {
+	if !slices.Contains([]string{"produce", "consume", "run", "check", "total"}, command) {
 		return "", s, fmt.Errorf("unknown command %q", command)
 	}
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
@@ -156,6 +157,11 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		var report account.Report
 		report, err = check(limited, s.target, s.journal, logger)
 		result.Check = &report
+	case "total":
+		var records []account.Record
+		records, err = account.ReadJournals(s.journal, s.topic.String())
+		total := account.Total(records)
+		result.Produced = &total
 	}
 	return finish(result, err, stdout, stderr)
 }

@@ -12,7 +12,7 @@ type Result struct {
 
 // Produced is the outcome of one run of a producer.
 type Produced struct {
-	Run  string `json:"run"`
+	Run  string `json:"run,omitempty"`
 	Sent uint64 `json:"sent"`
 	// Acked are the messages that Pulsar acknowledged, Refused those for
 	// which it or the client library gave an error.
@@ -29,4 +29,16 @@ type Consumed struct {
 	Received   uint64 `json:"received"`
 	Duplicates uint64 `json:"duplicates"`
 	DurationMS int64  `json:"duration-ms"`
+}
+
+// Total is what journals say of all their runs together; what was refused
+// stands in none.
+func Total(records []Record) Produced {
+	var total Produced
+	for _, record := range records {
+		total.Sent += record.Sent
+		total.Acked += record.Acked.Count()
+		total.LongestPauseMS = max(total.LongestPauseMS, record.Pause.Milliseconds())
+	}
+	return total
 }
