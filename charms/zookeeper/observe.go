@@ -1,0 +1,335 @@
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/javaprops"
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+	"github.com/pulsar-charms/pulsar-charms/internal/zk"
+)
+
+// Snapshot is all that the plan depends on.
+type Snapshot struct {
+	App     string
+	Ordinal int
+	// Suffix makes a unit's stable name: <app>-<ordinal>.<suffix>.
+	Suffix string
+	Leader bool
+	// Dying says that the unit, or the whole application, goes.
+	Dying bool
+	// Planned are the ordinals of the units that stay, sorted; none if Juju's
+	// answer makes no sense, for example lacks this unit.
+	Planned []int
+	// Options are the last valid ones; nil if there never were any.
+	Options *Options
+
+	Peer       string // the peer relation's id; "" if there is none
+	Bag        ops.Bag
+	Cluster    cluster
+	ClusterErr string
+	Members    map[int]member // the other units' databags by ordinal
+	Offers     []string       // relation ids of Endpoint
+
+	Storage bool
+	Digest  string // of the super user's password; "" if not known yet
+	State   containerState
+	Mode    string // of the own server; "" if it is in no quorum
+
+	// Known is the membership as far as this unit knows.
+	Known zk.Config
+	// Serving are the ordinals, beside the voters, whose servers serve; read
+	// only if the membership is to change.
+	Serving map[int]bool
+	// Unreachable says that a server which should join does not answer here,
+	// though its unit says that it serves.
+	Unreachable bool
+	// Failure is what went wrong in a step of this hook; it is tried again in
+	// a later one.
+	Failure string
+}
+
+// containerState is what is in the container.
+type containerState struct {
+	Up      bool // Pebble answers
+	Running bool
+	Hash    string // what the running service was started with
+
+	Dynamic string    // path of the membership that zoo.cfg names or should name; "" if there is none
+	Config  zk.Config // its content
+	Version bool      // it was written by ZooKeeper
+}
+
+// host is the stable name of a unit.
+func (s Snapshot) host(ordinal int) string {
+	return fmt.Sprintf("%s-%d.%s", s.App, ordinal, s.Suffix)
+}
+
+// Hook is one hook's dealings with ZooKeeper: it remembers from one round to
+// the next what a step has done.
+type Hook struct {
+	unit     *ops.Unit
+	ensemble Ensemble
+
+	secret   string
+	password ops.Secret
+	config   *zk.Config
+	failure  string
+	last     Snapshot
+}
+
+// Begin starts a hook.
+func Begin(u *ops.Unit, e Ensemble) *Hook { return &Hook{unit: u, ensemble: e} }
+
+// Bounds of what a hook waits for; what takes longer is looked at again later.
+const (
+	serverTimeout  = time.Second
+	sessionTimeout = 4 * time.Second
+)
+
+// Observe reads all that this half depends on.
+func (h *Hook) Observe(ctx context.Context, options *Options) (Snapshot, error) {
+	u := h.unit
+	s := Snapshot{App: u.App(), Ordinal: u.Ordinal(), Options: options, Failure: h.failure, Members: map[int]member{}}
+	s.Suffix = strings.TrimPrefix(u.FQDN(), fmt.Sprintf("%s-%d.", s.App, s.Ordinal))
+	var err error
+	if s.Leader, err = u.Leader(ctx); err != nil {
+		return s, err
+	}
+	if err := s.observeGoal(ctx, u); err != nil {
+		return s, err
+	}
+	if err := h.observeRelations(ctx, &s); err != nil {
+		return s, err
+	}
+	storages, err := u.Storage(ctx, Storage)
+	if err != nil {
+		return s, err
+	}
+	s.Storage = len(storages) > 0
+	if err := h.observeSecret(ctx, &s); err != nil {
+		return s, err
+	}
+	s.State, err = observeContainer(ctx, u.Container(Container), serverID(s.Ordinal))
+	if pebble.Unavailable(err) {
+		s.State, err = containerState{}, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	if s.State.Running {
+		if server, err := h.server(ctx, localServer); err == nil {
+			s.Mode = server.Mode
+		}
+	}
+	h.observeMembership(ctx, &s)
+	h.last = s
+	return s, nil
+}
+
+func (h *Hook) server(ctx context.Context, address string) (zk.Server, error) {
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	return h.ensemble.Server(ctx, address)
+}
+
+func (s *Snapshot) observeGoal(ctx context.Context, u *ops.Unit) error {
+	goal, err := u.Goal(ctx)
+	if err != nil {
+		return err
+	}
+	s.Dying = goal.Dying
+	for _, unit := range goal.Units {
+		if ordinal := juju.Ordinal(unit); ordinal >= 0 && (!goal.Dying || ordinal != s.Ordinal) {
+			s.Planned = append(s.Planned, ordinal)
+		}
+	}
+	slices.Sort(s.Planned)
+	if !s.Dying && !slices.Contains(s.Planned, s.Ordinal) {
+		s.Planned = nil
+	}
+	return nil
+}
+
+func (h *Hook) observeRelations(ctx context.Context, s *Snapshot) error {
+	peers, err := h.unit.Relations(ctx, Peers)
+	if err != nil {
+		return err
+	}
+	for _, peer := range peers {
+		if peer.Broken {
+			continue
+		}
+		s.Peer = peer.ID
+		if s.Bag, err = peer.LocalApp(ctx); err != nil {
+			return err
+		}
+		cluster, config, err := readCluster(s.Bag, s.host)
+		if err != nil {
+			s.ClusterErr = err.Error()
+		}
+		s.Cluster, s.Known = cluster, config
+		for _, unit := range peer.Units {
+			bag, err := peer.RemoteUnit(ctx, unit)
+			if err != nil {
+				return err
+			}
+			var m member
+			// Garbage counts as a server that does not serve.
+			if err := ops.Decode(bag, &m); err != nil {
+				m = member{}
+			}
+			s.Members[juju.Ordinal(unit)] = m
+		}
+	}
+	offers, err := h.unit.Relations(ctx, Endpoint)
+	if err != nil {
+		return err
+	}
+	for _, offer := range offers {
+		if !offer.Broken {
+			s.Offers = append(s.Offers, offer.ID)
+		}
+	}
+	return nil
+}
+
+func (h *Hook) observeSecret(ctx context.Context, s *Snapshot) error {
+	if h.secret != "" {
+		s.Cluster.Secret = h.secret
+	} else if s.Cluster.Secret != "" {
+		content, ok, err := h.unit.SecretContent(ctx, s.Cluster.Secret)
+		if err != nil {
+			return err
+		}
+		if ok {
+			h.password = content[secretKey]
+		}
+	}
+	if !h.password.Empty() {
+		s.Digest = zk.SuperDigest(h.password.Reveal())
+	}
+	return nil
+}
+
+// observeContainer looks for the membership that the server last wrote. The
+// error is Unavailable if Pebble does not answer.
+func observeContainer(ctx context.Context, c pebble.Pebble, id int) (containerState, error) {
+	plan, err := c.Plan(ctx)
+	if err != nil {
+		return containerState{}, fmt.Errorf("cannot read the plan of container %s: %w", Container, err)
+	}
+	state := containerState{Up: true}
+	if _, ok := plan.Services[service]; ok {
+		services, err := c.Services(ctx, service)
+		if err != nil {
+			return containerState{}, fmt.Errorf("cannot read service %s: %w", service, err)
+		}
+		state.Running = len(services) == 1 && services[0].Running()
+		state.Hash = pebble.RunningHash(plan, service)
+	}
+	return state, state.findMembership(ctx, c, id)
+}
+
+// findMembership takes the file that zoo.cfg names, else the newest that
+// there is. A file without the own server is what was left when the server
+// was taken out of the ensemble: with it the server would not start.
+func (state *containerState) findMembership(ctx context.Context, c pebble.Pebble, id int) error {
+	files, err := c.ListFiles(ctx, configDirectory, false)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot list %s: %w", configDirectory, err)
+	}
+	var named string
+	if text, err := c.Pull(ctx, staticPath); err == nil {
+		named = path.Base(javaprops.Parse(text)[dynamicKey])
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot read %s: %w", staticPath, err)
+	}
+	best, bestVersion := "", int64(-1)
+	for _, file := range files {
+		version, ok := dynamicVersion(file.Name)
+		if ok && (file.Name == named || version > bestVersion && best != named) {
+			best, bestVersion = file.Name, version
+		}
+	}
+	if best == "" {
+		return nil
+	}
+	text, err := c.Pull(ctx, path.Join(configDirectory, best))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // replaced by a newer one since it was listed
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", best, err)
+	}
+	config, err := zk.ParseConfig(string(text))
+	if _, ok := config.Member(id); err != nil || !ok {
+		return nil
+	}
+	state.Dynamic, state.Config, state.Version = path.Join(configDirectory, best), config, bestVersion > 0
+	return nil
+}
+
+// dynamicVersion is the version in the name of a membership file that
+// ZooKeeper wrote, zoo.cfg.dynamic.<hexadecimal>; 0 for the charm's first.
+func dynamicVersion(name string) (int64, bool) {
+	rest, ok := strings.CutPrefix(name, path.Base(firstDynamicPath))
+	if !ok || rest == "" {
+		return 0, ok
+	}
+	version, err := strconv.ParseInt(strings.TrimPrefix(rest, "."), 16, 64)
+	return version, err == nil && rest[0] == '.'
+}
+
+// observeMembership finds what the ensemble's members are: what a step of
+// this hook has brought about, else the own server's file, which follows every
+// change, else what the leader has written.
+func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
+	switch {
+	case h.config != nil:
+		s.Known = *h.config
+	case s.Mode != "" && s.State.Version:
+		s.Known = s.State.Config
+	}
+	s.Serving = map[int]bool{}
+	if !s.mayChange() {
+		return
+	}
+	all := map[int]bool{}
+	for _, o := range s.Planned {
+		all[o] = true
+	}
+	change := nextChange(s.Known, s.Planned, all, s.votersMax(), s.host)
+	for _, m := range change.Joining {
+		o := ordinalOf(m.ID)
+		switch {
+		case o == s.Ordinal:
+			s.Serving[o] = s.Mode != ""
+		case s.Members[o].State == serving:
+			_, err := h.server(ctx, clientAddress(s.host(o)))
+			s.Serving[o] = err == nil
+			s.Unreachable = s.Unreachable || err != nil
+		}
+	}
+}
+
+// mayChange says whether this unit is to change the membership if it differs.
+func (s Snapshot) mayChange() bool {
+	return (s.Leader || s.Dying) && len(s.Planned) > 0 && len(s.Known.Members) > 0 && s.Digest != "" && s.Mode != ""
+}
+
+func (s Snapshot) votersMax() int {
+	if s.Options == nil {
+		return 5
+	}
+	return s.Options.VotersMax
+}

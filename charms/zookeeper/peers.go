@@ -1,0 +1,96 @@
+package zookeeper
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
+	"github.com/pulsar-charms/pulsar-charms/internal/zk"
+)
+
+// States of a server in its unit's peer databag.
+const (
+	serving  = "serving"
+	starting = "starting"
+)
+
+// member is what a unit says of its server in its peer databag.
+type member struct {
+	State string `databag:"zookeeper-state"`
+	Wants bool   `databag:"zookeeper-wants-restart"`
+}
+
+// cluster is what the leader says in the application's peer databag.
+type cluster struct {
+	// Voters and Observers are the ordinals of the ensemble's members; as
+	// long as there are no voters, nothing was decided and no server runs.
+	Voters    []string `databag:"zookeeper-voters"`
+	Observers []string `databag:"zookeeper-observers"`
+	// Secret is the id of the secret with the super user's password.
+	Secret string `databag:"zookeeper-secret"`
+	// Turn is the unit that may restart its server now.
+	Turn string `databag:"zookeeper-turn"`
+}
+
+// secretKey is the key of the password within the secret.
+const secretKey = "password"
+
+// readCluster decodes and validates; what is wrong is the error.
+func readCluster(bag ops.Bag, host func(int) string) (cluster, zk.Config, error) {
+	var c cluster
+	if err := ops.Decode(bag, &c); err != nil {
+		return cluster{}, zk.Config{}, err
+	}
+	var change zk.Change
+	for role, list := range map[zk.Role][]string{zk.Participant: c.Voters, zk.Observer: c.Observers} {
+		for _, text := range list {
+			ordinal, err := strconv.Atoi(text)
+			if err != nil || ordinal < 0 || ordinal > 1<<16 {
+				return cluster{}, zk.Config{}, &ops.DataError{Key: "zookeeper-voters or zookeeper-observers", Reason: fmt.Sprintf("%q is not a unit's number", text)}
+			}
+			change.Joining = append(change.Joining, zk.Member{ID: serverID(ordinal), Host: host(ordinal), Role: role})
+		}
+	}
+	return c, change.Apply(zk.Config{}), nil
+}
+
+// setMembers writes a configuration into the databag's form.
+func (c *cluster) setMembers(config zk.Config) {
+	c.Voters, c.Observers = texts(ordinals(config.Voters())), texts(ordinals(config.Observers()))
+}
+
+func texts(numbers []int) []string {
+	var out []string
+	for _, n := range numbers {
+		out = append(out, strconv.Itoa(n))
+	}
+	return out
+}
+
+// turnHolder is the ordinal whose turn it is.
+func (c cluster) turnHolder(app string) int {
+	if juju.Application(c.Turn) != app {
+		return rolling.Nobody
+	}
+	return juju.Ordinal(c.Turn)
+}
+
+// endpoints are the members that clients are told of: the lowest ordinals,
+// which live longest, and one more than may fail at once. So most changes of
+// scale change nothing for clients.
+func endpoints(config zk.Config, planned []int, host func(int) string) []string {
+	members := slices.SortedFunc(slices.Values(config.Members), func(a, b zk.Member) int { return cmp.Compare(a.ID, b.ID) })
+	most := max(3, (len(config.Voters())-1)/2+1)
+	var list []string
+	for _, m := range members {
+		o := ordinalOf(m.ID)
+		if len(list) < most && (len(planned) == 0 || slices.Contains(planned, o)) {
+			list = append(list, clientAddress(host(o)))
+		}
+	}
+	return list
+}

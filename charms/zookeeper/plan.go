@@ -1,0 +1,287 @@
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+	"github.com/pulsar-charms/pulsar-charms/internal/relation"
+	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
+	"github.com/pulsar-charms/pulsar-charms/internal/watch"
+	"github.com/pulsar-charms/pulsar-charms/internal/zk"
+)
+
+// Offer is what the other half adds to the zookeeper relation.
+type Offer struct {
+	ClusterName  string
+	Initialised  bool // the cluster's metadata
+	MaxFrameSize int
+	// Pending says that the other half has to be called again soon.
+	Pending bool
+}
+
+// View is what the other half needs to know of ZooKeeper.
+type View struct {
+	// Endpoints are host:port of members, as in the zookeeper relation.
+	Endpoints []string
+	// Serving says that this unit's server is in a quorum.
+	Serving bool
+	// SessionTimeout is what clients should ask for, in milliseconds.
+	SessionTimeout int
+}
+
+// Names of the steps.
+const (
+	stepSecret = "make the password of ZooKeeper's super user"
+	stepChange = "change ZooKeeper's members"
+)
+
+// Plan is what this half should be, with its steps bound to the hook.
+func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
+	p := plan(s, offer)
+	for i := range p.Steps {
+		switch p.Steps[i].Name {
+		case stepSecret:
+			p.Steps[i].Run = h.makeSecret
+		case stepChange:
+			p.Steps[i].Run = h.changeMembers
+		}
+	}
+	return p
+}
+
+// plan is pure: its steps have names only.
+func plan(s Snapshot, offer Offer) ops.Plan {
+	var p ops.Plan
+	if s.Peer == "" {
+		p.Statuses = append(p.Statuses, waitingForPeers)
+		return p
+	}
+	wanted := decide(s)
+	desired, wants := containers(s, wanted, offer)
+	if desired != nil {
+		p.Containers = map[string]pebble.Desired{Container: *desired}
+	}
+
+	own := member{State: starting, Wants: wants}
+	if s.Mode != "" {
+		own.State = serving
+	}
+	p.Databags = append(p.Databags, ops.Databag{Relation: s.Peer, Data: encode(own)})
+	if s.Leader {
+		bag := encode(wanted)
+		if s.ClusterErr != "" && len(wanted.Voters) == 0 {
+			bag = s.Bag // a human has to look at it; a new ensemble beside the old would be worse
+		}
+		p.Databags = append(p.Databags, ops.Databag{Relation: s.Peer, App: true, Data: bag})
+		p.Databags = append(p.Databags, offers(s, offer)...)
+	}
+
+	switch {
+	case s.Failure != "":
+	case s.Leader && !s.Dying && s.Cluster.Secret == "" && s.ClusterErr == "":
+		p.Steps = append(p.Steps, ops.Step{Name: stepSecret})
+	case !change(s).Empty():
+		p.Steps = append(p.Steps, ops.Step{Name: stepChange})
+	}
+	p.Statuses = statuses(s, wanted, wants)
+	return p
+}
+
+// change is the change of membership that this unit should make now.
+func change(s Snapshot) zk.Change {
+	if !s.mayChange() {
+		return zk.Change{}
+	}
+	return nextChange(s.Known, s.Planned, s.Serving, s.votersMax(), s.host)
+}
+
+// decide is what the leader should write, given what is; for the others, what
+// it has written.
+func decide(s Snapshot) cluster {
+	wanted := s.Cluster
+	if !s.Leader {
+		return wanted
+	}
+	switch {
+	case len(s.Known.Voters()) > 0:
+		wanted.setMembers(s.Known)
+	case s.ClusterErr == "" && !s.Dying && s.Options != nil && len(s.Planned) > 0:
+		// The first decision: nobody runs a server before it is committed.
+		wanted.Voters = texts(firstMembers(s.Planned, s.votersMax()))
+	}
+	wanted.Turn = ""
+	if turn := turn(s); turn != rolling.Nobody {
+		wanted.Turn = fmt.Sprintf("%s/%d", s.App, turn)
+	}
+	return wanted
+}
+
+// turn says whose turn to restart it is, as the leader sees it.
+func turn(s Snapshot) int {
+	_, wants := layer(s, s.Known)
+	members := []rolling.Member{{Ordinal: s.Ordinal, Wants: wants, Healthy: s.Mode != ""}}
+	for ordinal, m := range s.Members {
+		if slices.Contains(s.Planned, ordinal) {
+			members = append(members, rolling.Member{Ordinal: ordinal, Wants: m.Wants, Healthy: m.State == serving})
+		}
+	}
+	return rolling.Turn(s.Cluster.turnHolder(s.App), members)
+}
+
+// layer is the container with a server that shall run on all that is known
+// now. It says whether a running one runs on something else.
+func layer(s Snapshot, members zk.Config) (desired pebble.Desired, differs bool) {
+	desired = pebble.Desired{Label: "zookeeper"}
+	if s.Options == nil || s.Digest == "" {
+		return desired, false
+	}
+	static := Static(*s.Options, s.Digest)
+	desired.Services = map[string]pebble.Service{service: layerService(*s.Options, static)}
+	desired.Checks = map[string]pebble.Check{"zookeeper-serving": servingCheck}
+	if s.State.Dynamic != "" {
+		desired.Files = Files(static, s.State.Dynamic, zk.Config{}, serverID(s.Ordinal))
+	} else {
+		desired.Files = Files(static, firstDynamicPath, withSelf(members, s), serverID(s.Ordinal))
+	}
+	return desired, s.State.Running && s.State.Hash != "" && s.State.Hash != pebble.Hash(desired, service)
+}
+
+// withSelf are the members and this server. A server that is not a member yet
+// starts so, and follows without a vote until the leader takes it in.
+func withSelf(members zk.Config, s Snapshot) zk.Config {
+	self := zk.Member{ID: serverID(s.Ordinal), Host: s.host(s.Ordinal), Role: zk.Participant}
+	if _, ok := members.Member(self.ID); ok {
+		return members
+	}
+	return zk.Change{Joining: []zk.Member{self}}.Apply(members)
+}
+
+// containers is the wanted container; nil leaves it as it is. wants says that
+// the server should restart; it waits for its turn if it must.
+func containers(s Snapshot, wanted cluster, offer Offer) (desired *pebble.Desired, wants bool) {
+	if s.Dying || !s.State.Up || !s.Storage || s.Options == nil || s.Digest == "" || len(wanted.Voters) == 0 {
+		return nil, false
+	}
+	_, members, err := readCluster(encode(wanted), s.host)
+	if err != nil {
+		return nil, false
+	}
+	d, wants := layer(s, members)
+	mine := wanted.turnHolder(s.App) == s.Ordinal
+	if wants && !mine {
+		delete(d.Services, service)
+	}
+	if s.State.Running && (!wants || !mine) {
+		// ZooKeeper may rewrite them at any moment.
+		d.Files = nil
+	}
+	if d.Services == nil {
+		d.Services = map[string]pebble.Service{}
+	}
+	d.Services[zookeeperWatch.Service()] = zookeeperWatch.Layer()
+	d.Files = append(d.Files, zookeeperWatch.Files(seen(s, offer))...)
+	return &d, wants
+}
+
+// seen is what the watch is told that the charm has seen. A state that the
+// watch never has makes it call again in a few seconds.
+func seen(s Snapshot, offer Offer) string {
+	switch {
+	case s.Failure != "" || s.Unreachable || offer.Pending:
+		return "again"
+	case s.Mode == "":
+		return watch.Down
+	}
+	return s.Mode
+}
+
+// ViewOf is what the other half may know.
+func ViewOf(s Snapshot) View {
+	view := View{Serving: s.Mode != ""}
+	if s.Options != nil {
+		view.SessionTimeout = s.Options.Session()
+	}
+	if _, members, err := readCluster(encode(decide(s)), s.host); err == nil {
+		view.Endpoints = endpoints(members, s.Planned, s.host)
+	}
+	return view
+}
+
+// offers are the databags of the zookeeper relations.
+func offers(s Snapshot, offer Offer) []ops.Databag {
+	view := ViewOf(s)
+	if len(view.Endpoints) == 0 || s.Dying {
+		return nil
+	}
+	var bags []ops.Databag
+	for _, id := range s.Offers {
+		bags = append(bags, ops.Databag{Relation: id, App: true, Data: encode(relation.ZooKeeperOffer{
+			Endpoints:           view.Endpoints,
+			MetadataServiceURI:  relation.LedgersURI(view.Endpoints),
+			MetadataInitialised: offer.Initialised,
+			ClusterName:         offer.ClusterName,
+			MaxFrameSize:        offer.MaxFrameSize,
+			SessionTimeout:      view.SessionTimeout,
+		})})
+	}
+	return bags
+}
+
+// encode writes types of this package, which cannot fail.
+func encode(value any) ops.Bag {
+	bag, err := ops.Encode(value)
+	if err != nil {
+		panic(err)
+	}
+	return bag
+}
+
+// makeSecret makes the password that changes of membership need. Juju keeps
+// the secret if the hook succeeds, and with it the id in the databag.
+func (h *Hook) makeSecret(ctx context.Context) error {
+	password := ops.GeneratePassword()
+	id, err := h.unit.AddAppSecret(ctx, "zookeeper-super", map[string]ops.Secret{secretKey: password})
+	if err != nil {
+		return err
+	}
+	h.secret, h.password = id, password
+	return nil
+}
+
+// changeMembers makes one change. What the snapshot says decides only whether
+// it is tried; what to change is decided anew from what the ensemble says.
+func (h *Hook) changeMembers(ctx context.Context) error {
+	s := h.last
+	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
+	defer cancel()
+	var after zk.Config
+	err := zk.ErrChanged
+	for errors.Is(err, zk.ErrChanged) || errors.Is(err, zk.ErrNoNewQuorum) {
+		after, err = h.ensemble.Reconfigure(ctx, []string{localServer}, h.password.Reveal(), func(now zk.Config) zk.Change {
+			return nextChange(now, s.Planned, s.Serving, s.votersMax(), s.host)
+		})
+		if err != nil {
+			select {
+			case <-ctx.Done():
+				err = errors.Join(err, ctx.Err())
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		h.unit.Log().Warn("cannot change ZooKeeper's members now", "error", err)
+		h.failure = "change ZooKeeper's members"
+		return nil
+	}
+	h.unit.Log().Info("ZooKeeper's members", "voters", fmt.Sprint(ordinals(after.Voters())), "observers", fmt.Sprint(ordinals(after.Observers())))
+	h.config = &after
+	return nil
+}
