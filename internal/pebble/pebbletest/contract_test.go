@@ -1,0 +1,580 @@
+package pebbletest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+)
+
+// backend is one of the two Pebbles that the contract holds for.
+type backend struct {
+	pebble.Pebble
+	dir  string // absolute, for the test's files
+	kill func()
+	boot func()
+}
+
+var backends = []struct {
+	name string
+	open func(t *testing.T) backend
+}{
+	{"fake", func(t *testing.T) backend {
+		f := NewFake(Options{Mounts: []string{"/test"}, OnStart: func(p Process) *int {
+			code := map[string]int{"false": 1, "true": 0}
+			if exit, ok := code[p.Config.Command]; ok {
+				return &exit
+			}
+			return nil
+		}})
+		f.HandleExec("cat", func(_ context.Context, c pebble.Command) (pebble.ExecResult, error) {
+			return pebble.ExecResult{Stdout: c.Stdin}, nil
+		})
+		f.HandleExec("printenv", func(_ context.Context, c pebble.Command) (pebble.ExecResult, error) {
+			value, ok := c.Environment[c.Args[1]]
+			if !ok {
+				return pebble.ExecResult{ExitCode: 1}, nil
+			}
+			return pebble.ExecResult{Stdout: []byte(value + "\n")}, nil
+		})
+		f.HandleExec("sleep", func(ctx context.Context, _ pebble.Command) (pebble.ExecResult, error) {
+			<-ctx.Done()
+			return pebble.ExecResult{}, context.Cause(ctx)
+		})
+		return backend{Pebble: f, dir: "/test", kill: f.Kill, boot: f.Boot}
+	}},
+	{"daemon", func(t *testing.T) backend {
+		d := Start(t)
+		return backend{
+			Pebble: d.Client,
+			dir:    d.Dir,
+			kill:   func() { d.Kill(t) },
+			boot:   func() { d.Boot(t) },
+		}
+	}},
+}
+
+// contract runs the test on both Pebbles.
+func contract(t *testing.T, test func(t *testing.T, b backend)) {
+	t.Helper()
+	t.Parallel()
+	for _, be := range backends {
+		t.Run(be.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, be.open(t))
+		})
+	}
+}
+
+// refusal is Pebble's message; "" for no error.
+func refusal(t *testing.T, err error) string {
+	t.Helper()
+	var refused *pebble.APIError
+	switch {
+	case err == nil:
+		return ""
+	case !errors.As(err, &refused):
+		t.Fatalf("got %T (%v), want an APIError", err, err)
+	}
+	return refused.Message
+}
+
+func check1(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func statuses(t *testing.T, b backend) map[string]string {
+	t.Helper()
+	infos, err := b.Services(t.Context())
+	check1(t, err)
+	got := make(map[string]string)
+	for _, info := range infos {
+		got[info.Name] = info.Startup + " " + info.Current
+	}
+	return got
+}
+
+func layerOf(services map[string]pebble.Service) pebble.Layer { return pebble.Layer{Services: services} }
+
+func TestContractRefusedLayers(t *testing.T) {
+	sleep := pebble.Service{Command: "sleep 1000"}
+	with := func(change func(*pebble.Service)) pebble.Layer {
+		service := sleep
+		change(&service)
+		return layerOf(map[string]pebble.Service{"a": service})
+	}
+	withCheck := func(c pebble.Check) pebble.Layer { return pebble.Layer{Checks: map[string]pebble.Check{"c": c}} }
+	tcp := &pebble.TCPCheck{Port: 1}
+	tests := []struct {
+		name  string
+		label string
+		layer pebble.Layer
+		want  string
+	}{
+		{"no label", "", pebble.Layer{}, "label must be set"},
+		{"reserved label", "pebble-x", pebble.Layer{}, `cannot parse layer YAML: cannot use reserved label prefix "pebble-"`},
+		{"no command", "charm", layerOf(map[string]pebble.Service{"a": {}}), `plan must define "command" for service "a"`},
+		{"bad override", "charm", with(func(s *pebble.Service) { s.Override = "maybe" }),
+			`layer "charm" has invalid "override" value for service "a"`},
+		{"bad quoting", "charm", with(func(s *pebble.Service) { s.Command = `sh -c "` }),
+			`cannot parse layer YAML: plan service "a" command invalid: cannot parse service "a" command: EOF found when expecting closing quote`},
+		{"nested groups", "charm", with(func(s *pebble.Service) { s.Command = `a [ b [ c ] ]` }),
+			`cannot parse layer YAML: plan service "a" command invalid: cannot parse service "a" command: cannot nest [ ... ] groups`},
+		{"after group", "charm", with(func(s *pebble.Service) { s.Command = `a [ b ] c` }),
+			`cannot parse layer YAML: plan service "a" command invalid: cannot parse service "a" command: cannot have any arguments after [ ... ] group`},
+		{"on-success", "charm", with(func(s *pebble.Service) { s.OnSuccess = "success-shutdown" }),
+			`cannot parse layer YAML: plan service "a" on-success action "success-shutdown" invalid`},
+		{"on-failure", "charm", with(func(s *pebble.Service) { s.OnFailure = "explode" }),
+			`cannot parse layer YAML: plan service "a" on-failure action "explode" invalid`},
+		{"on-check-failure", "charm", with(func(s *pebble.Service) { s.OnCheckFailure = map[string]string{"c": "explode"} }),
+			`cannot parse layer YAML: plan service "a" on-check-failure action "explode" invalid`},
+		{"backoff-factor", "charm", with(func(s *pebble.Service) { s.BackoffFactor = 0.5 }),
+			`cannot parse layer YAML: plan service "a" backoff-factor must be 1.0 or greater, not 0.5`},
+		{"duration", "charm", with(func(s *pebble.Service) { s.KillDelay = "soon" }),
+			`cannot parse layer YAML: cannot parse layer "charm" section "services": invalid duration "soon"`},
+		{"reserved name", "charm", layerOf(map[string]pebble.Service{"pebble": sleep}),
+			`cannot parse layer YAML: cannot use reserved service name "pebble"`},
+		{"dashed name", "charm", layerOf(map[string]pebble.Service{"-a": sleep}),
+			`cannot parse layer YAML: cannot use service name "-a": starting with "-" not allowed`},
+		{"loop", "charm", layerOf(map[string]pebble.Service{
+			"a": {Command: "a", After: []string{"b"}}, "b": {Command: "b", After: []string{"a"}}, "c": {Command: "c"},
+		}), `services in before/after loop: a, b`},
+		{"requires nothing known", "charm", with(func(s *pebble.Service) { s.Requires = []string{"nobody"} }),
+			`service "nobody" does not exist`},
+		{"level", "charm", withCheck(pebble.Check{TCP: tcp, Level: "dead"}),
+			`cannot parse layer YAML: plan check "c" level must be "alive" or "ready"`},
+		{"check startup", "charm", withCheck(pebble.Check{TCP: tcp, Startup: "later"}),
+			`cannot parse layer YAML: plan check "c" startup must be "enabled" or "disabled"`},
+		{"no kind", "charm", withCheck(pebble.Check{}), `plan must specify one of "http", "tcp", or "exec" for check "c"`},
+		{"two kinds", "charm", withCheck(pebble.Check{TCP: tcp, Exec: &pebble.ExecCheck{Command: "true"}}),
+			`plan must specify one of "http", "tcp", or "exec" for check "c"`},
+		{"no port", "charm", withCheck(pebble.Check{TCP: &pebble.TCPCheck{}}), `plan must set "port" for tcp check "c"`},
+		{"no url", "charm", withCheck(pebble.Check{HTTP: &pebble.HTTPCheck{}}), `plan must set "url" for http check "c"`},
+		{"zero period", "charm", withCheck(pebble.Check{TCP: tcp, Period: "0s"}),
+			`cannot parse layer YAML: plan check "c" period must not be zero`},
+		{"context", "charm", withCheck(pebble.Check{Exec: &pebble.ExecCheck{Command: "true", ServiceContext: "nobody"}}),
+			`plan check "c" service context specifies non-existent service "nobody"`},
+	}
+	contract(t, func(t *testing.T, b backend) {
+		for _, test := range tests {
+			if got := refusal(t, b.AddLayer(t.Context(), test.label, test.layer)); got != test.want {
+				t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+			}
+		}
+		plan, err := b.Plan(t.Context())
+		check1(t, err)
+		if len(plan.Services)+len(plan.Checks) > 0 {
+			t.Errorf("a refused layer changed the plan: %+v", plan)
+		}
+	})
+}
+
+func TestContractPlan(t *testing.T) {
+	full := pebble.Layer{
+		Services: map[string]pebble.Service{
+			"a": {
+				Summary: "first", Startup: "enabled", Command: "sleep 1000", After: []string{"b"}, Requires: []string{"b"},
+				Environment: map[string]string{"X": "1", "Y": "2"}, WorkingDir: "/", OnSuccess: "ignore", OnFailure: "shutdown",
+				OnCheckFailure: map[string]string{"up": "restart"}, BackoffDelay: "1500ms", BackoffFactor: 3, BackoffLimit: "90s",
+				KillDelay: "0.5s",
+			},
+			"b": {Command: "sleep 1000"},
+		},
+		Checks: map[string]pebble.Check{
+			"up":  {TCP: &pebble.TCPCheck{Port: 1}, Period: "60s", Timeout: "5s", Level: "ready", Threshold: 7},
+			"run": {Exec: &pebble.ExecCheck{Command: "true", ServiceContext: "a", Environment: map[string]string{"Z": "3"}}, Timeout: "1m"},
+			"web": {HTTP: &pebble.HTTPCheck{URL: "http://localhost:1/", Headers: map[string]string{"A": "b"}}, Startup: "disabled"},
+		},
+	}
+	contract(t, func(t *testing.T, b backend) {
+		ctx := t.Context()
+		check1(t, b.AddLayer(ctx, "one", full))
+		check1(t, b.AddLayer(ctx, "two", pebble.Layer{
+			Services: map[string]pebble.Service{
+				"a": {Override: "merge", Environment: map[string]string{"Y": "two"}, Before: []string{"c"}},
+				"b": {Startup: "enabled", Command: "sleep 2000"},
+				"c": {Override: "merge", Command: "sleep 3000"},
+			},
+			Checks: map[string]pebble.Check{"up": {Override: "merge", TCP: &pebble.TCPCheck{Host: "::1"}, Period: "2s"}},
+		}))
+		// The same label again combines.
+		check1(t, b.AddLayer(ctx, "two", pebble.Layer{
+			Services: map[string]pebble.Service{"c": {Override: "merge", Environment: map[string]string{"C": "3"}}},
+		}))
+		// An earlier layer stays below later ones.
+		check1(t, b.AddLayer(ctx, "one", pebble.Layer{
+			Services: map[string]pebble.Service{"b": {Override: "merge", Summary: "hidden"}},
+		}))
+		got, err := b.Plan(ctx)
+		check1(t, err)
+		want := pebble.Layer{
+			Services: map[string]pebble.Service{
+				"a": {
+					Override: "replace", Summary: "first", Startup: "enabled", Command: "sleep 1000",
+					After: []string{"b"}, Before: []string{"c"}, Requires: []string{"b"},
+					Environment: map[string]string{"X": "1", "Y": "two"}, WorkingDir: "/", OnSuccess: "ignore", OnFailure: "shutdown",
+					OnCheckFailure: map[string]string{"up": "restart"}, BackoffDelay: "1.5s", BackoffFactor: 3, BackoffLimit: "1m30s",
+					KillDelay: "500ms",
+				},
+				"b": {Override: "replace", Startup: "enabled", Command: "sleep 2000"},
+				"c": {Override: "merge", Command: "sleep 3000", Environment: map[string]string{"C": "3"}},
+			},
+			Checks: map[string]pebble.Check{
+				"up": {
+					Override: "replace", TCP: &pebble.TCPCheck{Port: 1, Host: "::1"}, Period: "2s", Timeout: "2s",
+					// Combining layer two with itself filled in its default threshold.
+					Level: "ready", Threshold: 3,
+				},
+				"run": {
+					Override: "replace", Timeout: "10s", Threshold: 3,
+					Exec: &pebble.ExecCheck{Command: "true", ServiceContext: "a", Environment: map[string]string{"Z": "3"}},
+				},
+				"web": {
+					Override: "replace", Threshold: 3, Startup: "disabled",
+					HTTP: &pebble.HTTPCheck{URL: "http://localhost:1/", Headers: map[string]string{"A": "b"}},
+				},
+			},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("plan (-want +got):\n%s", diff)
+		}
+		checks, err := b.Checks(ctx, "up", "web", "nobody")
+		check1(t, err)
+		wantChecks := []pebble.CheckInfo{
+			{Name: "up", Level: "ready", Status: "up", Threshold: 3},
+			{Name: "web", Status: "inactive", Threshold: 3},
+		}
+		if diff := cmp.Diff(wantChecks, checks); diff != "" {
+			t.Errorf("checks (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestContractServices(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		ctx := t.Context()
+		if got := refusal(t, b.Start(ctx)); got != "must specify services for start action" {
+			t.Errorf("start of nothing: %q", got)
+		}
+		if got := refusal(t, b.Restart(ctx, "nobody")); got != `cannot restart services: service "nobody" does not exist` {
+			t.Errorf("restart of an unknown service: %q", got)
+		}
+		check1(t, b.Replan(ctx)) // an empty plan is nothing to do
+		check1(t, b.AddLayer(ctx, "charm", layerOf(map[string]pebble.Service{
+			"on":     {Command: "sleep 1000", Startup: "enabled"},
+			"off":    {Command: "sleep 1000"},
+			"needs":  {Command: "sleep 1000", Requires: []string{"needed"}, After: []string{"needed"}},
+			"needed": {Command: "sleep 1000"},
+		})))
+		want := map[string]string{
+			"on": "enabled inactive", "off": "disabled inactive",
+			"needs": "disabled inactive", "needed": "disabled inactive",
+		}
+		if diff := cmp.Diff(want, statuses(t, b)); diff != "" {
+			t.Errorf("before any start (-want +got):\n%s", diff)
+		}
+		check1(t, b.Replan(ctx))
+		check1(t, b.Start(ctx, "needs", "off"))
+		want = map[string]string{
+			"on": "enabled active", "off": "disabled active", "needs": "disabled active", "needed": "disabled active",
+		}
+		if diff := cmp.Diff(want, statuses(t, b)); diff != "" {
+			t.Errorf("after starts (-want +got):\n%s", diff)
+		}
+		before := since(t, b, "on")
+		check1(t, b.Start(ctx, "on")) // already runs
+		check1(t, b.Replan(ctx))      // nothing changed
+		if since(t, b, "on") != before {
+			t.Error("a service that ran was started anew")
+		}
+		check1(t, b.Restart(ctx, "on"))
+		if since(t, b, "on") == before {
+			t.Error("restart left the process")
+		}
+		check1(t, b.Signal(ctx, "SIGCONT", "on"))
+		if got := refusal(t, b.Signal(ctx, "SIGNONE", "on", "on")); got !=
+			`cannot send signal to "on": invalid signal name "SIGNONE"; cannot send signal to "on": invalid signal name "SIGNONE"` {
+			t.Errorf("signal: %q", got)
+		}
+		check1(t, b.Stop(ctx, "needed", "off")) // what needs it stops too
+		check1(t, b.Stop(ctx, "off"))           // already stopped
+		if got := refusal(t, b.Signal(ctx, "SIGHUP", "off")); got != `cannot send signal to "off": service is not running` {
+			t.Errorf("signal: %q", got)
+		}
+		want = map[string]string{
+			"on": "enabled active", "off": "disabled inactive", "needs": "disabled inactive", "needed": "disabled inactive",
+		}
+		if diff := cmp.Diff(want, statuses(t, b)); diff != "" {
+			t.Errorf("after stop (-want +got):\n%s", diff)
+		}
+		// Replan also starts what is disabled and stopped, if it changed.
+		check1(t, b.AddLayer(ctx, "charm", layerOf(map[string]pebble.Service{"off": {Command: "sleep 2000"}})))
+		check1(t, b.Replan(ctx))
+		if got := statuses(t, b)["off"]; got != "disabled active" {
+			t.Errorf("a changed service after replan: %s", got)
+		}
+		some, err := b.Services(ctx, "off", "nobody")
+		check1(t, err)
+		if len(some) != 1 || some[0].Name != "off" {
+			t.Errorf("services by name: %+v", some)
+		}
+	})
+}
+
+func since(t *testing.T, b backend, name string) time.Time {
+	t.Helper()
+	infos, err := b.Services(t.Context(), name)
+	check1(t, err)
+	return infos[0].CurrentSince
+}
+
+func TestContractFailingServices(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		ctx := t.Context()
+		check1(t, b.AddLayer(ctx, "charm", layerOf(map[string]pebble.Service{
+			"bad":     {Command: "false", BackoffDelay: "1h", BackoffLimit: "1h"},
+			"ignored": {Command: "false", OnFailure: "ignore"},
+			"done":    {Command: "true", OnSuccess: "ignore"},
+			"good":    {Command: "sleep 1000"},
+			"held":    {Command: "sleep 1000", Requires: []string{"bad"}, After: []string{"bad"}},
+		})))
+		tests := []struct {
+			names                   []string
+			message, state, summary string
+		}{
+			{[]string{"bad"}, `exited quickly with code 1, will restart`, "backoff", `Start service "bad"`},
+			{[]string{"ignored"}, `exited quickly with code 1, will ignore`, "error", `Start service "ignored"`},
+			{[]string{"done"}, `exited quickly with code 0, will ignore`, "inactive", `Start service "done"`},
+			{[]string{"bad", "good", "held"}, `exited quickly with code 1, will restart`, "backoff", `Start service "bad" and 2 more`},
+		}
+		for _, test := range tests {
+			var failed *pebble.ChangeError
+			if err := b.Start(ctx, test.names...); !errors.As(err, &failed) {
+				t.Fatalf("start of %q: %v", test.names, err)
+			}
+			want := "cannot perform the following tasks:\n- Start service \"" + test.names[0] + "\" (service start attempt: " + test.message + ")"
+			if failed.Message != want || failed.Summary != test.summary || len(failed.Log) == 0 || strings.Contains(failed.Error(), "\n") {
+				t.Errorf("start of %q: %#v", test.names, failed)
+			}
+			if got := statuses(t, b)[test.names[0]]; got != "disabled "+test.state {
+				t.Errorf("%s is %s", test.names[0], got)
+			}
+		}
+		if got := statuses(t, b); got["good"] != "disabled active" || got["held"] != "disabled inactive" {
+			t.Errorf("next to a failing service: %v", got)
+		}
+		check1(t, b.Stop(ctx, "bad")) // out of backoff
+		if got := statuses(t, b)["bad"]; got != "disabled inactive" {
+			t.Errorf("bad is %s", got)
+		}
+	})
+}
+
+func TestContractFiles(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		ctx := t.Context()
+		in := func(name string) string { return filepath.Join(b.dir, name) }
+		if err := b.Push(ctx, pebble.File{Path: in("d/e/plain"), Content: []byte("1\x00\r\n")}); err != nil {
+			t.Fatal(err)
+		}
+		check1(t, b.Push(ctx, pebble.File{Path: in("d/secret"), Content: []byte("old"), Mode: 0o600}))
+		check1(t, b.Push(ctx, pebble.File{Path: in("d/secret"), Mode: 0o640}))
+		check1(t, b.MakeDir(ctx, in("d/made/below"), 0o700))
+		check1(t, b.MakeDir(ctx, in("d/made"), 0)) // exists
+		content, err := b.Pull(ctx, in("d/e/plain"))
+		if err != nil || !bytes.Equal(content, []byte("1\x00\r\n")) {
+			t.Errorf("pull: %q, %v", content, err)
+		}
+		list := func(name string, itself bool) []string {
+			t.Helper()
+			infos, err := b.ListFiles(ctx, name, itself)
+			check1(t, err)
+			var got []string
+			for _, info := range infos {
+				if info.Path != filepath.Join(filepath.Dir(info.Path), info.Name) || info.User != "root" && b.dir == "/test" {
+					t.Errorf("info: %+v", info)
+				}
+				size := info.Size
+				if info.Mode.IsDir() {
+					size = 0
+				}
+				got = append(got, info.Mode.String()+" "+info.Name+" "+string(rune('0'+size)))
+			}
+			return got
+		}
+		if diff := cmp.Diff([]string{"drwxr-xr-x e 0", "drwx------ made 0", "-rw-r----- secret 0"}, list(in("d"), false)); diff != "" {
+			t.Errorf("list (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"drwxr-xr-x d 0"}, list(in("d"), true)); diff != "" {
+			t.Errorf("list itself (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"-rw-r--r-- plain 4"}, list(in("d/e/plain"), false)); diff != "" {
+			t.Errorf("list a file (-want +got):\n%s", diff)
+		}
+
+		pull := func(name string) error { _, err := b.Pull(ctx, name); return err }
+		look := func(name string) error { _, err := b.ListFiles(ctx, name, false); return err }
+		tests := []struct {
+			name    string
+			err     error
+			want    string
+			missing bool
+		}{
+			{"pull missing", pull(in("no")), "stat " + in("no") + ": no such file or directory", true},
+			{"pull below a file", pull(in("d/secret/x")), "stat " + in("d/secret/x") + ": not a directory", false},
+			{"pull a directory", pull(in("d")), `can only read a regular file: "` + in("d") + `"`, false},
+			{"pull relative", pull("etc/x"), `paths must be absolute, got "etc/x"`, false},
+			{"push relative", b.Push(ctx, pebble.File{Path: "x"}), `paths must be absolute, got "x"`, false},
+			{"push below a file", b.Push(ctx, pebble.File{Path: in("d/secret/x/y")}),
+				"cannot create directory: mkdir " + in("d/secret") + ": not a directory", false},
+			{"push as nobody known", b.Push(ctx, pebble.File{Path: in("x"), User: "nosuchuser"}),
+				"cannot look up user and group: user: unknown user nosuchuser", false},
+			{"push with a group only", b.Push(ctx, pebble.File{Path: in("x"), Group: "root"}),
+				"cannot look up user and group: must specify user, not just group", false},
+			{"list missing", look(in("no")), "stat " + in("no") + ": no such file or directory", true},
+			{"list relative", look("etc"), `path must be absolute, got "etc"`, false},
+			{"list nothing", look(""), "must specify path", false},
+			{"make relative", b.MakeDir(ctx, "x", 0), `paths must be absolute, got "x"`, false},
+			{"make over a file", b.MakeDir(ctx, in("d/secret"), 0), "mkdir " + in("d/secret") + ": not a directory", false},
+			{"remove relative", b.Remove(ctx, "x"), `paths must be absolute, got "x"`, false},
+			{"remove missing", b.Remove(ctx, in("no/no")), "", false},
+			{"remove a tree", b.Remove(ctx, in("d")), "", false},
+			{"pull removed", pull(in("d/e/plain")), "stat " + in("d/e/plain") + ": no such file or directory", true},
+		}
+		for _, test := range tests {
+			if got := refusal(t, test.err); got != test.want || errors.Is(test.err, fs.ErrNotExist) != test.missing {
+				t.Errorf("%s: %q (missing %v), want %q", test.name, got, errors.Is(test.err, fs.ErrNotExist), test.want)
+			}
+		}
+	})
+}
+
+func TestContractExec(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		ctx := t.Context()
+		check1(t, b.AddLayer(ctx, "charm", layerOf(map[string]pebble.Service{
+			"s": {Command: "sleep 1000", Environment: map[string]string{"FROM_SERVICE": "yes"}},
+		})))
+		input := bytes.Repeat([]byte("0123456789abcdef"), 40<<10/16)
+		tests := []struct {
+			command pebble.Command
+			want    pebble.ExecResult
+			refusal string
+		}{
+			{pebble.Command{Args: []string{"cat"}, Stdin: input}, pebble.ExecResult{Stdout: input}, ""},
+			{pebble.Command{Args: []string{"printenv", "A"}, Environment: map[string]string{"A": "b"}}, pebble.ExecResult{Stdout: []byte("b\n")}, ""},
+			{pebble.Command{Args: []string{"printenv", "FROM_SERVICE"}, ServiceContext: "s"}, pebble.ExecResult{Stdout: []byte("yes\n")}, ""},
+			{pebble.Command{Args: []string{"printenv", "NO_SUCH_VARIABLE"}}, pebble.ExecResult{ExitCode: 1}, ""},
+			{pebble.Command{}, pebble.ExecResult{}, "must specify command"},
+			{pebble.Command{Args: []string{"no-such-program"}}, pebble.ExecResult{}, `cannot find executable "no-such-program"`},
+			{pebble.Command{Args: []string{"cat"}, ServiceContext: "nobody"}, pebble.ExecResult{}, `context service "nobody" not found`},
+			{pebble.Command{Args: []string{"cat"}, WorkingDir: "/no/dir"}, pebble.ExecResult{}, `cannot call exec: working directory "/no/dir" does not exist`},
+			{pebble.Command{Args: []string{"cat"}, User: "nosuchuser"}, pebble.ExecResult{}, `user: unknown user nosuchuser`},
+		}
+		for _, test := range tests {
+			result, err := b.Exec(ctx, test.command)
+			if got := refusal(t, err); got != test.refusal {
+				t.Errorf("%q: %q, want %q", test.command.Args, got, test.refusal)
+			}
+			if result.ExitCode != test.want.ExitCode || !bytes.Equal(result.Stdout, test.want.Stdout) || len(result.Stderr) > 0 {
+				t.Errorf("%q: exit %d, %d bytes of output", test.command.Args, result.ExitCode, len(result.Stdout))
+			}
+		}
+		began := time.Now()
+		_, err := b.Exec(ctx, pebble.Command{Args: []string{"sleep", "1000"}, Timeout: 50 * time.Millisecond})
+		if !errors.Is(err, context.DeadlineExceeded) || pebble.Unavailable(err) || time.Since(began) > 20*time.Second {
+			t.Errorf("timeout: %v after %v", err, time.Since(began))
+		}
+	})
+}
+
+func TestContractNotices(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		ctx := t.Context()
+		for _, key := range []string{"", "nodomain", "example.com", "Example.com/x", "example.com/x/"} {
+			want := `invalid key "` + key + `" (must be in "example.com/path" format)`
+			if got := refusal(t, b.Notify(ctx, key, nil)); got != want {
+				t.Errorf("key %q: %q", key, got)
+			}
+		}
+		if got := refusal(t, b.Notify(ctx, "example.com/"+strings.Repeat("x", 256), nil)); got != "key must be 256 bytes or less" {
+			t.Errorf("long key: %q", got)
+		}
+		big := map[string]string{"x": strings.Repeat("y", 4096)}
+		if got := refusal(t, b.Notify(ctx, "example.com/x", big)); got != "total size of data must be 4096 bytes or less" {
+			t.Errorf("much data: %q", got)
+		}
+		check1(t, b.Notify(ctx, "example.com/first", map[string]string{"state": "1"}))
+		check1(t, b.Notify(ctx, "example.com/second", nil))
+		check1(t, b.Notify(ctx, "example.com/first", map[string]string{"state": "2"}))
+		notices, err := b.Notices(ctx)
+		check1(t, err)
+		var got []string
+		for _, notice := range notices {
+			got = append(got, notice.Key+" "+notice.LastData["state"]+" "+string(rune('0'+notice.Occurrences)))
+			if notice.ID == "" || notice.LastRepeated.IsZero() {
+				t.Errorf("notice: %+v", notice)
+			}
+		}
+		if want := []string{"example.com/second  1", "example.com/first 2 2"}; !slices.Equal(got, want) {
+			t.Errorf("notices %q, want %q", got, want)
+		}
+	})
+}
+
+func TestContractAway(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		ctx := t.Context()
+		check1(t, b.AddLayer(ctx, "charm", layerOf(map[string]pebble.Service{"a": {Command: "sleep 1000", Startup: "enabled"}})))
+		check1(t, b.Push(ctx, pebble.File{Path: filepath.Join(b.dir, "kept"), Content: []byte("x")}))
+		check1(t, b.Replan(ctx))
+		b.kill()
+		began := time.Now()
+		_, err := b.SystemInfo(ctx)
+		calls := []error{err, b.Start(ctx, "a"), b.Push(ctx, pebble.File{Path: "/x"}), b.AddLayer(ctx, "charm", pebble.Layer{})}
+		_, err = b.Pull(ctx, "/x")
+		_, err2 := b.Exec(ctx, pebble.Command{Args: []string{"cat"}})
+		for i, err := range append(calls, err, err2) {
+			if !pebble.Unavailable(err) {
+				t.Errorf("call %d without a daemon: %v", i, err)
+			}
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("six calls without a daemon took %v", took)
+		}
+		b.boot()
+		plan, err := b.Plan(ctx)
+		if err != nil || len(plan.Services) > 0 {
+			t.Errorf("plan after a boot: %+v, %v", plan, err)
+		}
+		if content, err := b.Pull(ctx, filepath.Join(b.dir, "kept")); err != nil || string(content) != "x" {
+			t.Errorf("file on a mount: %q, %v", content, err)
+		}
+	})
+}
+
+func TestContractContext(t *testing.T) {
+	contract(t, func(t *testing.T, b backend) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := b.Plan(ctx)
+		_, err2 := b.Exec(ctx, pebble.Command{Args: []string{"cat"}})
+		for i, err := range []error{err, err2, b.Start(ctx, "a"), b.Remove(ctx, b.dir)} {
+			if !errors.Is(err, context.Canceled) || pebble.Unavailable(err) {
+				t.Errorf("call %d with a cancelled context: %v", i, err)
+			}
+		}
+	})
+}
