@@ -46,15 +46,19 @@ answers() {
 	[[ $line == $4 ]]
 }
 
-# await NAME COMMAND... polls until the command succeeds or the daemon is dead.
+# await ROLE CHECK waits until a check of each daemon of a role succeeds, or one
+# is dead.
 await() {
-	local name=$1
-	shift
-	until "$@"; do
-		kill -0 "${pids[$name]}" 2>/dev/null ||
-			fail "$name ended: $(grep -a -m 3 -E 'ERROR|Exception|Error' "$dir/log/$name.log" || tail -n 3 "$dir/log/$name.log")"
-		sleep 0.05
+	local n waits=()
+	for ((n = 1; n <= size; n++)); do
+		until "$2" "$n"; do
+			kill -0 "${pids[$1-$n]}" 2>/dev/null ||
+				fail "$1-$n ended: $(grep -a -m 3 -E 'ERROR|Exception|Error' "$dir/log/$1-$n.log" || tail -n 3 "$dir/log/$1-$n.log")"
+			sleep 0.1
+		done &
+		waits+=($!)
 	done
+	for n in "${waits[@]}"; do wait "$n" || exit 1; done
 }
 
 serves() { answers "127.10.0.1$1" 2181 'srvr\n' 'Zookeeper version*'; }
@@ -75,7 +79,7 @@ fi
 
 echo start
 for ((n = 1; n <= size; n++)); do PULSAR_ZK_CONF=$dir/conf/zookeeper-$n.conf start zookeeper "zookeeper-$n" /pulsar/bin/pulsar zookeeper; done
-for ((n = 1; n <= size; n++)); do await "zookeeper-$n" serves "$n"; done
+await zookeeper serves
 echo quorum
 
 mapfile -t arguments <"$dir/init.args"
@@ -85,9 +89,9 @@ echo metadata
 
 for ((n = 1; n <= size; n++)); do PULSAR_BOOKKEEPER_CONF=$dir/conf/bookie-$n.conf start bookie "bookie-$n" /pulsar/bin/pulsar bookie; done
 for ((n = 1; n <= size; n++)); do PULSAR_BROKER_CONF=$dir/conf/broker-$n.conf start broker "broker-$n" /pulsar/bin/pulsar broker; done
-for ((n = 1; n <= size; n++)); do await "bookie-$n" ready "$n"; done
+await bookie ready
 echo bookies
-for ((n = 1; n <= size; n++)); do await "broker-$n" healthy "$n"; done
+await broker healthy
 echo brokers
 
 read -r _
