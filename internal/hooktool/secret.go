@@ -16,8 +16,9 @@ import (
 // SecretSpec is what SecretAdd and SecretSet write.
 type SecretSpec struct {
 	// Content by key. Keys are of three or more lower-case letters, digits
-	// and inner hyphens; values are not empty; at most 64 KiB in sum.
-	// SecretSet leaves the content as it is if this is empty.
+	// and inner hyphens; values together have at most 64 KiB. A value that
+	// is not UTF-8 is stored, but SecretGet cannot read it: JSON has no such
+	// strings. SecretSet leaves the content as it is if this is empty.
 	Content map[string]string
 	// Label is the owner's own name of the secret; empty means none, or in
 	// SecretSet that it stays.
@@ -79,7 +80,7 @@ func (t *Tools) SecretAdd(ctx context.Context, spec SecretSpec) (uri string, err
 		return "", err
 	}
 	uri = strings.TrimSpace(string(output))
-	if !strings.HasPrefix(uri, secretScheme) || strings.ContainsAny(uri, " \n") {
+	if id, ok := strings.CutPrefix(uri, secretScheme); !ok || id == "" || strings.ContainsAny(id, " \n") {
 		return "", errors.New("cannot read the answer of secret-add: not a secret's URI")
 	}
 	return uri, nil
@@ -93,8 +94,9 @@ func (t *Tools) SecretSet(ctx context.Context, uri string, spec SecretSpec) erro
 }
 
 // secretWrite hands the content over in a file that only its owner may read:
-// arguments are there for all to see in /proc. The agent opens the file
-// itself, so its path is absolute, and it is removed when the tool is done.
+// arguments are there for all to see in /proc, and the agent logs them. The
+// agent opens the file itself, so its path is absolute, and it is removed when
+// the tool is done.
 func (t *Tools) secretWrite(ctx context.Context, spec SecretSpec, tool string, last []string) (output []byte, err error) {
 	var args []string
 	if len(spec.Content) > 0 {
@@ -115,7 +117,7 @@ func (t *Tools) secretWrite(ctx context.Context, spec SecretSpec, tool string, l
 		args = append(args, "--expire", spec.Expire.UTC().Format(time.RFC3339))
 	}
 	args = append(args, option("--rotate", spec.Rotate)...)
-	return t.call(ctx, Call{Tool: tool, Args: append(args, last...)})
+	return t.Do(ctx, Call{Tool: tool, Args: append(args, last...)})
 }
 
 // secretFile writes content where the agent can read it: charm and agent
@@ -123,12 +125,9 @@ func (t *Tools) secretWrite(ctx context.Context, spec SecretSpec, tool string, l
 func secretFile(content map[string]string) (path string, err error) {
 	encoded := make(map[string]string, len(content))
 	for key, value := range content {
-		switch {
-		case value == "":
-			return "", fmt.Errorf("value of key %q is empty", key) // Juju's own error says less
-		case utf8.ValidString(value):
+		if utf8.ValidString(value) {
 			encoded[key] = value
-		default:
+		} else {
 			encoded[key+"#base64"] = base64.StdEncoding.EncodeToString([]byte(value))
 		}
 	}

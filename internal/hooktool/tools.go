@@ -22,8 +22,9 @@ type Tools struct{ runner Runner }
 // New gives the tools over a runner.
 func New(runner Runner) *Tools { return &Tools{runner: runner} }
 
-// call runs a tool and gives what it printed.
-func (t *Tools) call(ctx context.Context, call Call) ([]byte, error) {
+// Do runs any tool and gives what it printed on standard output: the way to a
+// tool, or a flag, that has no method.
+func (t *Tools) Do(ctx context.Context, call Call) ([]byte, error) {
 	result, err := t.runner.Run(ctx, call)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func (t *Tools) call(ctx context.Context, call Call) ([]byte, error) {
 
 // do runs a tool for its effect.
 func (t *Tools) do(ctx context.Context, tool string, args ...string) error {
-	_, err := t.call(ctx, Call{Tool: tool, Args: args})
+	_, err := t.Do(ctx, Call{Tool: tool, Args: args})
 	return err
 }
 
@@ -47,13 +48,13 @@ func (t *Tools) write(ctx context.Context, data map[string]string, tool string, 
 	if err != nil {
 		return fmt.Errorf("cannot run %s: %w", tool, err)
 	}
-	_, err = t.call(ctx, Call{Tool: tool, Args: append(args, "--file", "-"), Stdin: input})
+	_, err = t.Do(ctx, Call{Tool: tool, Args: append(args, "--file", "-"), Stdin: input})
 	return err
 }
 
 // read runs a tool with --format=json and decodes its answer.
 func (t *Tools) read(ctx context.Context, into any, tool string, args ...string) error {
-	output, err := t.call(ctx, Call{Tool: tool, Args: append([]string{"--format=json"}, args...)})
+	output, err := t.Do(ctx, Call{Tool: tool, Args: append([]string{"--format=json"}, args...)})
 	if err != nil {
 		return err
 	}
@@ -278,7 +279,7 @@ func pieces(text string) []string {
 // ResourceGet gives the path of a resource's file, after Juju has fetched it.
 // For an oci-image it holds registrypath, username and password as YAML.
 func (t *Tools) ResourceGet(ctx context.Context, name string) (string, error) {
-	output, err := t.call(ctx, Call{Tool: "resource-get", Args: []string{"--", name}})
+	output, err := t.Do(ctx, Call{Tool: "resource-get", Args: []string{"--", name}})
 	if err != nil {
 		return "", err
 	}
