@@ -28,8 +28,8 @@ type Offer struct {
 type View struct {
 	// Endpoints are host:port of members, as in the zookeeper relation.
 	Endpoints []string
-	// Serving says that this unit's server is in a quorum.
-	Serving bool
+	// Servers are host:port to ask now: the own server, if it is in a quorum.
+	Servers []string
 	// SessionTimeout is what clients should ask for, in milliseconds.
 	SessionTimeout int
 }
@@ -58,7 +58,9 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 func plan(s Snapshot, offer Offer) ops.Plan {
 	var p ops.Plan
 	if s.Peer == "" {
-		p.Statuses = append(p.Statuses, waitingForPeers)
+		if !s.Dying {
+			p.Statuses = append(p.Statuses, waitingForPeers)
+		}
 		return p
 	}
 	wanted := decide(s)
@@ -202,7 +204,10 @@ func seen(s Snapshot, offer Offer) string {
 
 // ViewOf is what the other half may know.
 func ViewOf(s Snapshot) View {
-	view := View{Serving: s.Mode != ""}
+	var view View
+	if s.Mode != "" {
+		view.Servers = []string{localServer}
+	}
 	if s.Options != nil {
 		view.SessionTimeout = s.Options.Session()
 	}

@@ -1,0 +1,40 @@
+// Package broker decides what a unit's Pulsar broker should be, and sees to
+// the cluster's metadata. It is one half of the charm pulsar.
+//
+// A broker starts when ZooKeeper serves, the metadata are initialised and as
+// many bookies are registered as a ledger is spread over. Once started it is
+// never stopped for the lack of any of them: it comes back by itself. The
+// leader initialises the metadata, once, by the image's own command; decides
+// ensemble size and quorums from the number of planned bookies; and says whose
+// turn it is to restart.
+package broker
+
+import "context"
+
+// Names in metadata.yaml.
+const (
+	Container      = "broker"
+	Endpoint       = "pulsar"    // provides pulsar_client
+	BookieEndpoint = "zookeeper" // bookies come over it
+	Peers          = "cluster"
+)
+
+const service = "broker"
+
+// Ports of a broker.
+const (
+	ServicePort = 6650
+	WebPort     = 8080
+)
+
+// Metadata is what the charm asks of the metadata store.
+type Metadata interface {
+	// Exist says whether all the znodes exist. servers are host:port.
+	Exist(ctx context.Context, servers []string, paths ...string) (bool, error)
+}
+
+// Admin is what the charm asks of a broker's admin API.
+type Admin interface {
+	// Health is nil if the broker at host:port can send itself a message.
+	Health(ctx context.Context, address string) error
+}

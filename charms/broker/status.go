@@ -1,0 +1,75 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+)
+
+// All statuses of this half. Behind each wait: what ends it.
+var (
+	waitingForContainer = ops.Waiting("for container broker")                                // its pebble-ready
+	waitingForZooKeeper = ops.Waiting("for ZooKeeper to serve")                              // ZooKeeper's watch
+	waitingForLeader    = ops.Waiting("for the leader to initialise the cluster's metadata") // the peer databag
+	initialisingFailed  = ops.Waiting("to initialise the cluster's metadata again")          // ZooKeeper's watch, told to call again
+	initialising        = ops.Maintenance("initialising the cluster's metadata")             // this hook
+	startingBroker      = ops.Maintenance("starting the broker")                             // the watch's notice
+	restartDue          = ops.Maintenance("waiting for its turn to restart the broker")      // the peer databag
+	missingBookies      = "integrate with bookie: juju integrate bookie %s"                  // an operator
+	nameFixed           = "option cluster-name: the cluster is called %q for good; reset it" // an operator
+	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup" // an operator
+	waitingForBookies   = "for bookies: %d of %d serve"                                      // their databags
+)
+
+func statuses(s Snapshot, wanted cluster, wants bool) []juju.Status {
+	quorum, err := ParseQuorum(wanted.Quorum)
+	switch {
+	case s.Dying:
+		return nil
+	case s.ClusterErr != "":
+		return []juju.Status{ops.Blocked(fmt.Sprintf(brokenPeers, s.ClusterErr))}
+	case s.Options == nil:
+		return nil // the composition says which option is wrong
+	case s.Options.ClusterName != "" && wanted.Initialised && s.Options.ClusterName != wanted.Name:
+		return []juju.Status{ops.Blocked(fmt.Sprintf(nameFixed, wanted.Name))}
+	case !s.Bookies.Related:
+		return []juju.Status{ops.Blocked(fmt.Sprintf(missingBookies, s.App))}
+	case !s.State.Up:
+		return []juju.Status{waitingForContainer}
+	case s.Failure != "":
+		return []juju.Status{initialisingFailed}
+	case !wanted.Initialised && len(s.ZooKeeper.Servers) == 0:
+		return []juju.Status{waitingForZooKeeper}
+	case !wanted.Initialised && s.Leader:
+		return []juju.Status{initialising}
+	case !wanted.Initialised:
+		return []juju.Status{waitingForLeader}
+	case err != nil || !s.Healthy && s.Bookies.Serving < quorum.Ensemble:
+		return []juju.Status{bookiesMissing(s, quorum)}
+	case !s.State.Running || !s.Healthy:
+		return []juju.Status{startingBroker}
+	case wants:
+		return []juju.Status{restartDue}
+	}
+	return []juju.Status{ops.Active(activeMessage(s, quorum))}
+}
+
+func bookiesMissing(s Snapshot, quorum Quorum) juju.Status {
+	message := fmt.Sprintf(waitingForBookies, s.Bookies.Serving, max(quorum.Ensemble, 1))
+	if s.Bookies.Wrong != "" {
+		message += " (" + s.Bookies.Wrong + ")"
+	}
+	return ops.Waiting(message)
+}
+
+func activeMessage(s Snapshot, quorum Quorum) string {
+	message := fmt.Sprintf("broker, quorum %s", quorum)
+	switch known := s.Bookies.Known; {
+	case known == 1:
+		message += ", no redundancy (1 bookie)"
+	case known <= quorum.Ensemble:
+		message += ", writes stop while a bookie restarts"
+	}
+	return message
+}
