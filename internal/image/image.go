@@ -30,8 +30,7 @@ const room = 600 << 20
 // Assemble returns the directory of the image's tree and makes it first if it
 // is not there, which takes minutes and the network once; afterwards it takes
 // milliseconds. Two processes may call it at once. The tree belongs to the
-// cache: mount it, never write to it. Its one entry, pulsar, is a directory, or
-// with Options.Home a symbolic link to one.
+// cache: mount it, never write to it. Its one entry is the directory pulsar.
 //
 // Errors say what is missing (Java, Maven, network, disk) and what to do. An
 // image without class archives is an image; Progress tells of it.
@@ -74,7 +73,7 @@ func (a assembler) assemble(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if a.Home != "" {
-		return a.adopt()
+		return a.adopt(ctx, p)
 	}
 	key, err := sourcesHash(java)
 	if err != nil {

@@ -277,15 +277,31 @@ func TestHome(t *testing.T) {
 	a.Home = filepath.Join(m.dir, "dist")
 	m.refuse(a, "PULSAR_HOME", "no jar in lib")
 	m.write("dist/lib/a.jar", "", 0o644)
+	m.write("dist/conf/broker.conf", "a=b", 0o644)
+	m.write("dist/data/old", "", 0o644)
+	m.write("dist/lib/sub/link", "", 0o644)
 	tree := m.assemble(a)
-	if target, err := filepath.EvalSymlinks(filepath.Join(tree, "pulsar")); err != nil || target != a.Home {
-		t.Errorf("pulsar is %s, want %s (%v)", target, a.Home, err)
+	for _, file := range []string{"bin/pulsar", "bin/bookkeeper", "lib/a.jar", "conf/broker.conf", "logs", "data"} {
+		if _, err := os.Stat(filepath.Join(tree, "pulsar", file)); err != nil {
+			t.Error(err)
+		}
+	}
+	if !executable(filepath.Join(tree, "pulsar", "bin", "pulsar")) {
+		t.Error("the launcher cannot be executed")
+	}
+	if _, err := os.Stat(filepath.Join(tree, "pulsar", "data", "old")); err == nil {
+		t.Error("data of the distribution are in the image")
 	}
 	if again := m.assemble(a); again != tree {
 		t.Errorf("the second call gave %s, want %s", again, tree)
 	}
 	if m.runs() != 0 {
 		t.Error("mvn ran")
+	}
+	m.write("dist/conf/broker.conf", "a=changed", 0o644)
+	tree = m.assemble(a)
+	if content, err := os.ReadFile(filepath.Join(tree, "pulsar", "conf", "broker.conf")); err != nil || string(content) != "a=changed" {
+		t.Errorf("a change of the distribution is not seen: %q %v", content, err)
 	}
 	a.Home = m.cache
 	m.refuse(a, "PULSAR_HOME", "no bin/pulsar")
