@@ -187,11 +187,14 @@ func (a *application) retype() {
 
 // configHash stands for the settings as the agent hashes them.
 func (a *application) configHash() string {
+	if len(a.Config) == 0 {
+		return "none"
+	}
 	data, err := json.Marshal(a.Config)
 	if err != nil {
 		return fmt.Sprint(a.Config)
 	}
-	return string(data) + "#"
+	return string(data)
 }
 
 // setting is the value that config-get shows.
@@ -288,18 +291,18 @@ func (m *Model) sweep(a *application) {
 // elect gives the lease to the first living unit, those whose agent runs
 // before others. It is what time does in Juju when a leader is gone.
 func (m *Model) elect(a *application) {
-	a.Leader = ""
+	leader := ""
 	for _, number := range slices.Sorted(maps.Keys(a.Units)) {
 		u := a.Units[number]
 		if u.Life == alive && u.Agent == AgentUp {
-			a.Leader = u.Name
+			leader = u.Name
 			break
 		}
-		if u.Life == alive && a.Leader == "" {
-			a.Leader = u.Name
+		if u.Life == alive && leader == "" {
+			leader = u.Name
 		}
 	}
-	m.touchApp(a)
+	m.lead(a, leader)
 }
 
 // RemoveApplication makes the application, its relations and units die. With
@@ -429,9 +432,23 @@ func (m *Model) SetLeader(app, unit string) error {
 			return fmt.Errorf("cannot make %q leader of application %q: not one of its units", unit, app)
 		}
 	}
+	m.lead(a, unit)
+	return nil
+}
+
+// lead moves the lease. An agent that gains or loses it watches other secrets
+// from then on: revisions that are obsolete by then are not announced.
+func (m *Model) lead(a *application, unit string) {
+	if a.Leader == unit {
+		return
+	}
+	for _, u := range a.order {
+		if u.Name == unit || u.Name == a.Leader {
+			u.Memory.Obsolete = nil
+		}
+	}
 	a.Leader = unit
 	m.touchApp(a)
-	return nil
 }
 
 // Leader is the application's leader, or "".

@@ -231,6 +231,9 @@ func (c *Charm) parseOptions(values map[string]string) (map[string]any, error) {
 // params checks an action's parameters against its schema and adds the
 // defaults.
 func (s ActionSpec) params(given map[string]any) (map[string]any, error) {
+	if len(s.Params) == 0 {
+		return given, nil
+	}
 	spec := charm.ActionSpec{Description: s.Description, Params: s.Params}
 	if given == nil {
 		given = map[string]any{}

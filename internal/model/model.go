@@ -165,6 +165,7 @@ func (m *Model) UnmarshalJSON(data []byte) error {
 	for _, u := range m.order {
 		m.touch(u)
 	}
+	m.change = s.Change
 	return nil
 }
 

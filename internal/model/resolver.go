@@ -42,7 +42,7 @@ func (m *Model) turn(u *unit) (hooks []Hook, again bool) {
 			return hooks, false
 		}
 	} else if u.Op.Step == pending && u.Op.Hook.workload() {
-		m.skip(u) // left by an agent that died in it
+		u.Op = operation{} // left by an agent that died in it: not done, and no error
 		return nil, true
 	}
 	if u.Op.Step == idle && u.Installed && u.Life == alive {

@@ -203,8 +203,9 @@ func (m *Model) bury(u *unit) {
 type PodInfo struct {
 	// Address is the pod's; empty keeps the last one.
 	Address string
-	// Fresh is a new pod: nothing in its charm directory, workload containers
-	// not yet seen. Otherwise only the charm container was restarted.
+	// Fresh is a new pod: nothing in its charm directory, and nothing known of
+	// its workload containers; tell ContainerUp and notices after PodUp.
+	// Otherwise only the charm container was restarted.
 	Fresh bool
 }
 
