@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 )
 
 // Tools are the hook tools of a hook. A method's error is a *ToolError if the
@@ -317,46 +315,4 @@ type CloudCredential struct {
 	AuthType   string            `json:"auth-type"`
 	Attributes map[string]string `json:"attrs"`
 	Redacted   []string          `json:"redacted"` // names of attributes left out
-}
-
-// StatusSet sets the unit's status, at once.
-func (t *Tools) StatusSet(ctx context.Context, status juju.Status) error {
-	return t.do(ctx, "status-set", "--", string(status.Name), status.Message)
-}
-
-// StatusSetApp sets the application's status, at once. Only the leader may.
-func (t *Tools) StatusSetApp(ctx context.Context, status juju.Status) error {
-	return t.do(ctx, "status-set", "--application", "--", string(status.Name), status.Message)
-}
-
-// statusAnswer is one status in status-get's JSON.
-type statusAnswer struct {
-	Status  juju.StatusName         `json:"status"`
-	Message string                  `json:"message"`
-	Units   map[string]statusAnswer `json:"units"`
-}
-
-func (a statusAnswer) status() juju.Status { return juju.Status{Name: a.Status, Message: a.Message} }
-
-// StatusGet gives the unit's status.
-func (t *Tools) StatusGet(ctx context.Context) (juju.Status, error) {
-	var answer statusAnswer
-	err := t.read(ctx, &answer, "status-get", "--include-data")
-	return answer.status(), err
-}
-
-// StatusGetApp gives the application's status and those of its units by name.
-// Only the leader may.
-func (t *Tools) StatusGetApp(ctx context.Context) (application juju.Status, units map[string]juju.Status, err error) {
-	var answer struct {
-		Application statusAnswer `json:"application-status"`
-	}
-	if err := t.read(ctx, &answer, "status-get", "--include-data", "--application"); err != nil {
-		return juju.Status{}, nil, err
-	}
-	units = make(map[string]juju.Status, len(answer.Application.Units))
-	for name, unit := range answer.Application.Units {
-		units[name] = unit.status()
-	}
-	return answer.Application.status(), units, nil
 }
