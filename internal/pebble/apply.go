@@ -60,7 +60,8 @@ func (c Change) Nothing() bool {
 //
 // Interrupted anywhere, the next Apply finishes: a process is trusted to run
 // on what the plan says only if the memory, written after the daemon had
-// answered, says so; else it is restarted. Apply does not replan: Pebble's
+// answered, says so; else it is restarted. Somebody who starts a service by
+// hand just then may cause a needless restart, never a missing one. Apply does not replan: Pebble's
 // replan takes 5 to 75 ms even if nothing changed, starts what other layers
 // enable, and starts services that are disabled if their configuration moved.
 func Apply(ctx context.Context, p Pebble, d Desired) (Change, error) {
@@ -176,15 +177,24 @@ func (a *applier) observeServices(ctx context.Context) error {
 	return nil
 }
 
-// forget drops memories of an earlier daemon: a service whose hash the plan
-// does not have cannot have been started by an Apply on this plan.
+// forget drops, before the plan changes, what the memory says of each service
+// that will change. So whatever the memory says of a process has been the
+// plan's word since that process started: no crash, no undoing of an update
+// that was cut short, and no earlier daemon can make it a lie.
 func (a *applier) forget(ctx context.Context) error {
 	changed := false
-	for name := range a.want.Services {
-		if _, remembered := a.memory.Services[name]; remembered && RunningHash(a.plan, name) == "" {
+	for name, want := range a.want.Services {
+		have, ok := a.plan.Services[name]
+		remembered, known := a.memory.Services[name]
+		switch {
+		case !known || ok && sameService(want, have):
+			continue
+		case RunningHash(a.plan, name) != RunningHash(a.want, name):
 			delete(a.memory.Services, name)
-			changed = true
+		default: // the process may stay
+			a.memory.Services[name] = process{Process: remembered.Process}
 		}
+		changed = true
 	}
 	if !changed {
 		return nil

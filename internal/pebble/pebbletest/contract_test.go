@@ -106,7 +106,9 @@ func statuses(t *testing.T, b backend) map[string]string {
 	return got
 }
 
-func layerOf(services map[string]pebble.Service) pebble.Layer { return pebble.Layer{Services: services} }
+func layerOf(services map[string]pebble.Service) pebble.Layer {
+	return pebble.Layer{Services: services}
+}
 
 func TestContractRefusedLayers(t *testing.T) {
 	sleep := pebble.Service{Command: "sleep 1000"}
