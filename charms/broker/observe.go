@@ -208,15 +208,15 @@ func (h *Hook) observeBookies(ctx context.Context, s *Snapshot, goal ops.Goal) e
 	if err != nil {
 		return err
 	}
-	apps := map[string]bool{}
+	// An application is known to be of bookies by its units' ids; before there
+	// are any, every one may be.
+	bookieApps, otherApps := map[string]bool{}, map[string]bool{}
 	for _, r := range relations {
 		if r.Broken {
 			continue
 		}
 		s.Bookies.Related = true
-		if len(r.Units) == 0 {
-			apps[r.App] = true // nobody has said yet that it is no bookie
-		}
+		otherApps[r.App] = true
 		for _, unit := range r.Units {
 			bag, err := r.RemoteUnit(ctx, unit)
 			if err != nil {
@@ -227,24 +227,25 @@ func (h *Hook) observeBookies(ctx context.Context, s *Snapshot, goal ops.Goal) e
 			if err == nil {
 				err = m.Validate()
 			}
-			if err != nil {
+			switch {
+			case err != nil:
 				if s.Bookies.Wrong == "" {
 					s.Bookies.Wrong = fmt.Sprintf("%s: %v", unit, err)
 				}
-				continue
-			}
-			apps[r.App] = true
-			if m.BookieID == "" {
-				continue
-			}
-			s.Bookies.Known++
-			if m.State == relation.BookieServing {
-				s.Bookies.Serving++
+			case m.BookieID != "":
+				bookieApps[r.App] = true
+				s.Bookies.Known++
+				if m.State == relation.BookieServing {
+					s.Bookies.Serving++
+				}
 			}
 		}
 	}
+	if len(bookieApps) == 0 {
+		bookieApps = otherApps
+	}
 	for _, unit := range goal.Relations[BookieEndpoint] {
-		if apps[juju.Application(unit)] {
+		if bookieApps[juju.Application(unit)] {
 			s.Bookies.Planned++
 		}
 	}

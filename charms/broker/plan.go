@@ -44,7 +44,7 @@ func plan(s Snapshot) ops.Plan {
 	if s.Leader {
 		bag := encode(wanted)
 		if s.ClusterErr != "" {
-			bag = s.Bag // a human has to look at it
+			bag = ownKeys(s.Bag) // a human has to look at it
 		}
 		p.Databags = append(p.Databags, ops.Databag{Relation: s.Peer, App: true, Data: bag})
 		p.Databags = append(p.Databags, offers(s, wanted)...)
@@ -54,6 +54,17 @@ func plan(s Snapshot) ops.Plan {
 	}
 	p.Statuses = statuses(s, wanted, wants)
 	return p
+}
+
+// ownKeys are the keys of this half.
+func ownKeys(bag ops.Bag) ops.Bag {
+	own := ops.Bag{}
+	for key, value := range bag {
+		if strings.HasPrefix(key, "broker-") || key == "cluster-name" || key == "metadata-initialised" {
+			own[key] = value
+		}
+	}
+	return own
 }
 
 // mayInitialise says whether this unit is to initialise the metadata now.

@@ -47,10 +47,10 @@ func ParseQuorum(text string) (Quorum, error) {
 }
 
 // nextQuorum is what the leader should decide. A quorum for more bookies is
-// chosen when they have come, one for fewer as soon as Juju plans it, since a
-// broker cannot make ledgers over bookies that are gone. The first decision
-// takes the plan, so that brokers do not start on less and restart. known are
-// the bookies that have told their ids, planned those that Juju plans.
+// chosen when they have come, one for fewer when the others have gone. The
+// first decision takes the plan, so that brokers do not start on less and
+// restart. known are the bookies that have told their ids, planned those that
+// Juju plans.
 func nextQuorum(now Quorum, planned, known int) Quorum {
 	planned = max(planned, known)
 	wanted := QuorumFor(planned)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
@@ -77,7 +78,7 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 	if s.Leader {
 		bag := encode(wanted)
 		if s.ClusterErr != "" && len(wanted.Voters) == 0 {
-			bag = s.Bag // a human has to look at it; a new ensemble beside the old would be worse
+			bag = ownKeys(s.Bag) // a human has to look at it; a new ensemble beside the old would be worse
 		}
 		p.Databags = append(p.Databags, ops.Databag{Relation: s.Peer, App: true, Data: bag})
 		p.Databags = append(p.Databags, offers(s, offer)...)
@@ -92,6 +93,17 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 	}
 	p.Statuses = statuses(s, wanted, wants)
 	return p
+}
+
+// ownKeys are the keys of this half.
+func ownKeys(bag ops.Bag) ops.Bag {
+	own := ops.Bag{}
+	for key, value := range bag {
+		if strings.HasPrefix(key, "zookeeper-") {
+			own[key] = value
+		}
+	}
+	return own
 }
 
 // change is the change of membership that this unit should make now.

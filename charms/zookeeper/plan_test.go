@@ -1,0 +1,442 @@
+package zookeeper
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+	"github.com/pulsar-charms/pulsar-charms/internal/zk"
+)
+
+func testOptions() *Options {
+	return &Options{Profile: "testing", LogLevel: "info", HeapSize: "auto", TickTime: 2000, VotersMax: 5}
+}
+
+const suffix = "pulsar-endpoints.m.svc.cluster.local"
+
+func pulsarHost(o int) string { return Snapshot{App: "pulsar", Suffix: suffix}.host(o) }
+
+func pulsarConfig(voters, observers []int) zk.Config {
+	config := testConfig(voters, observers)
+	for i, m := range config.Members {
+		config.Members[i].Host = pulsarHost(m.ID - 1)
+	}
+	return config
+}
+
+// settled is a follower of three that has nothing to do.
+func settled() Snapshot {
+	s := Snapshot{
+		App: "pulsar", Ordinal: 1, Suffix: suffix, Planned: []int{0, 1, 2}, Options: testOptions(),
+		Peer:    "cluster:0",
+		Cluster: cluster{Voters: []string{"0", "1", "2"}, Secret: "secret:s"},
+		Members: map[int]member{0: {State: serving}, 2: {State: serving}},
+		Offers:  []string{"zookeeper:1"},
+		Storage: true, Digest: "super:digest", Mode: "follower",
+		Known: pulsarConfig([]int{0, 1, 2}, nil),
+		State: containerState{
+			Up: true, Running: true, Dynamic: configDirectory + "/zoo.cfg.dynamic.100000000",
+			Config: pulsarConfig([]int{0, 1, 2}, nil), Version: true,
+		},
+	}
+	desired, _ := layer(s, s.Known)
+	s.State.Hash = pebble.Hash(desired, service)
+	return s
+}
+
+// outline is a plan in short.
+type outline struct {
+	Services []string
+	Files    []string
+	Seen     string
+	Unit     ops.Bag
+	App      ops.Bag
+	Offer    ops.Bag
+	Steps    []string
+	Statuses []juju.Status
+}
+
+func outlineOf(p ops.Plan) outline {
+	o := outline{Statuses: p.Statuses}
+	if c, ok := p.Containers[Container]; ok {
+		for _, name := range []string{service, zookeeperWatch.Service()} {
+			if _, ok := c.Services[name]; ok {
+				o.Services = append(o.Services, name)
+			}
+		}
+		for _, file := range c.Files {
+			if file.Path == zookeeperWatch.SeenPath() {
+				o.Seen = string(file.Content)
+			} else {
+				o.Files = append(o.Files, file.Path)
+			}
+		}
+	}
+	for _, bag := range p.Databags {
+		switch {
+		case bag.Relation != "cluster:0":
+			o.Offer = bag.Data
+		case bag.App:
+			o.App = bag.Data
+		default:
+			o.Unit = bag.Data
+		}
+	}
+	for _, step := range p.Steps {
+		o.Steps = append(o.Steps, step.Name)
+	}
+	return o
+}
+
+var (
+	watchScript = zookeeperWatch.Files("")[0].Path
+	both        = []string{service, zookeeperWatch.Service()}
+	onlyWatch   = []string{zookeeperWatch.Service()}
+)
+
+func status(name juju.StatusName, message string) []juju.Status {
+	return []juju.Status{{Name: name, Message: message}}
+}
+
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	three := "pulsar-0." + suffix + ":2181,pulsar-1." + suffix + ":2181,pulsar-2." + suffix + ":2181"
+	uri := "zk+hierarchical://pulsar-0." + suffix + ":2181;pulsar-1." + suffix + ":2181;pulsar-2." + suffix + ":2181/ledgers"
+	offer := ops.Bag{
+		"endpoints": three, "metadata-service-uri": uri, "metadata-initialised": "true",
+		"cluster-name": "c", "max-frame-size": "5253120", "session-timeout": "10000",
+	}
+	tests := []struct {
+		name   string
+		change func(*Snapshot)
+		want   outline
+	}{
+		{
+			name:   "nothing but the peer relation's absence",
+			change: func(s *Snapshot) { *s = Snapshot{App: "pulsar"} },
+			want:   outline{Statuses: []juju.Status{waitingForPeers}},
+		},
+		{
+			name:   "a settled follower",
+			change: func(*Snapshot) {},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+			},
+		},
+		{
+			name:   "the same as the leader of the application",
+			change: func(s *Snapshot) { s.Leader = true },
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Offer: offer, Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+			},
+		},
+		{
+			name: "the leader's first hook",
+			change: func(s *Snapshot) {
+				*s = Snapshot{App: "pulsar", Suffix: suffix, Leader: true, Planned: []int{0, 1, 2, 3}, Options: testOptions(), Peer: "cluster:0"}
+			},
+			want: outline{
+				Unit: ops.Bag{"zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2"},
+				Steps: []string{stepSecret}, Statuses: []juju.Status{waitingForContainer},
+			},
+		},
+		{
+			name: "the leader's first hook with a plan that makes no sense",
+			change: func(s *Snapshot) {
+				*s = Snapshot{App: "pulsar", Suffix: suffix, Leader: true, Options: testOptions(), Peer: "cluster:0"}
+			},
+			want: outline{
+				Unit: ops.Bag{"zookeeper-state": starting}, App: ops.Bag{},
+				Steps: []string{stepSecret}, Statuses: []juju.Status{waitingForMembers},
+			},
+		},
+		{
+			name: "a first start",
+			change: func(s *Snapshot) {
+				s.State, s.Mode = containerState{Up: true}, ""
+				s.Members = nil
+			},
+			want: outline{
+				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-state": starting}, Statuses: status(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
+		},
+		{
+			name: "a start in a new container keeps the membership on the storage",
+			change: func(s *Snapshot) {
+				s.State.Running, s.State.Hash, s.Mode = false, "", ""
+			},
+			want: outline{
+				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-state": starting}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name:   "no container",
+			change: func(s *Snapshot) { s.State, s.Mode = containerState{}, "" },
+			want:   outline{Unit: ops.Bag{"zookeeper-state": starting}, Statuses: []juju.Status{waitingForContainer}},
+		},
+		{
+			name:   "no storage",
+			change: func(s *Snapshot) { s.State, s.Mode, s.Storage = containerState{Up: true}, "", false },
+			want:   outline{Unit: ops.Bag{"zookeeper-state": starting}, Statuses: []juju.Status{waitingForStorage}},
+		},
+		{
+			name:   "a secret that is not readable yet",
+			change: func(s *Snapshot) { s.State, s.Mode, s.Digest = containerState{Up: true}, "", "" },
+			want:   outline{Unit: ops.Bag{"zookeeper-state": starting}, Statuses: []juju.Status{waitingForSecret}},
+		},
+		{
+			name:   "a server out of quorum",
+			change: func(s *Snapshot) { s.Mode, s.Members = "", map[int]member{0: {State: starting}} },
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-state": starting}, Statuses: status(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
+		},
+		{
+			name:   "a new setting waits for its turn, files untouched",
+			change: func(s *Snapshot) { s.Options.TickTime = 1000 },
+			want: outline{
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-wants-restart": "true"}, Statuses: []juju.Status{restartDue},
+			},
+		},
+		{
+			name:   "a new setting in its turn",
+			change: func(s *Snapshot) { s.Options.TickTime = 1000; s.Cluster.Turn = "pulsar/1" },
+			want: outline{
+				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-wants-restart": "true"}, Statuses: []juju.Status{restartDue},
+			},
+		},
+		{
+			name: "the leader gives the turn, to itself too",
+			change: func(s *Snapshot) {
+				s.Leader, s.Options.TickTime = true, 1000
+				s.Members[2] = member{State: serving, Wants: true}
+				s.Offers = nil
+			},
+			want: outline{
+				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "follower\n",
+				Unit:     ops.Bag{"zookeeper-state": serving, "zookeeper-wants-restart": "true"},
+				App:      ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s", "zookeeper-turn": "pulsar/1"},
+				Statuses: []juju.Status{restartDue},
+			},
+		},
+		{
+			name: "no valid options ever",
+			change: func(s *Snapshot) {
+				s.Options, s.State, s.Mode = nil, containerState{Up: true}, ""
+			},
+			want: outline{Unit: ops.Bag{"zookeeper-state": starting}},
+		},
+		{
+			name: "the leader takes two in that serve",
+			change: func(s *Snapshot) {
+				s.Leader, s.Planned, s.Serving, s.Offers = true, []int{0, 1, 2, 3, 4}, map[int]bool{3: true, 4: true}, nil
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Steps: []string{stepChange}, Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+			},
+		},
+		{
+			name: "a change that failed is tried again in another hook",
+			change: func(s *Snapshot) {
+				s.Leader, s.Planned, s.Offers, s.Failure = true, []int{0, 1}, nil, "change ZooKeeper's members"
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: status(juju.Waiting, "to change ZooKeeper's members"),
+			},
+		},
+		{
+			name: "a newcomer that serves here but not to the leader",
+			change: func(s *Snapshot) {
+				s.Leader, s.Planned, s.Unreachable, s.Offers = true, []int{0, 1, 2, 3}, true, nil
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+			},
+		},
+		{
+			name: "a newcomer before it is a member",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned = 3, []int{0, 1, 2, 3}
+				s.State.Dynamic, s.State.Version = firstDynamicPath, false
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, Statuses: []juju.Status{waitingToJoin},
+			},
+		},
+		{
+			name:   "a dying unit leaves its server alone and takes it out",
+			change: func(s *Snapshot) { s.Ordinal, s.Planned, s.Dying = 2, []int{0, 1}, true },
+			want:   outline{Unit: ops.Bag{"zookeeper-state": serving}, Steps: []string{stepChange}},
+		},
+		{
+			name:   "the whole application goes",
+			change: func(s *Snapshot) { s.Leader, s.Planned, s.Dying = true, nil, true },
+			want: outline{
+				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+			},
+		},
+		{
+			name: "garbage in the peer databag stays, and starts nothing",
+			change: func(s *Snapshot) {
+				s.Leader, s.Bag = true, ops.Bag{"zookeeper-voters": "x", "broker-turn": "pulsar/0"}
+				s.Cluster, s.ClusterErr, s.Known = cluster{}, `cannot read databag key "zookeeper-voters": x`, zk.Config{}
+				s.State, s.Mode = containerState{Up: true}, ""
+			},
+			want: outline{
+				Unit: ops.Bag{"zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "x"},
+				Statuses: status(juju.Blocked, `peer databag: cannot read databag key "zookeeper-voters": x; remove the wrong key or restore it from backup`),
+			},
+		},
+		{
+			name: "garbage in the peer databag is mended by who knows better",
+			change: func(s *Snapshot) {
+				s.Leader, s.Bag, s.Offers = true, ops.Bag{"zookeeper-voters": "x"}, nil
+				s.Cluster, s.ClusterErr = cluster{Secret: "secret:s"}, `cannot read databag key "zookeeper-voters": x`
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+			},
+		},
+		{
+			name: "four units",
+			change: func(s *Snapshot) {
+				s.Planned, s.Known = []int{0, 1, 2, 3}, pulsarConfig([]int{0, 1, 2}, []int{3})
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, Statuses: status(juju.Active, "ZooKeeper follower, 3 voters + 1 observer"),
+			},
+		},
+		{
+			name: "one unit",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Known, s.Mode = 0, []int{0}, pulsarConfig([]int{0}, nil), "leader"
+				s.Cluster.Voters = []string{"0"}
+				desired, _ := layer(*s, s.Known)
+				s.State.Hash = pebble.Hash(desired, service)
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "leader\n",
+				Unit: ops.Bag{"zookeeper-state": serving}, Statuses: status(juju.Active, "ZooKeeper leader, 1 voter, not redundant"),
+			},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := settled()
+			test.change(&s)
+			p := plan(s, Offer{ClusterName: "c", Initialised: true, MaxFrameSize: 5253120})
+			if diff := cmp.Diff(test.want, outlineOf(p)); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	o := testOptions()
+	o.ExtraConfig = "snapCount=1000\ninitLimit=20"
+	files := Files(Static(*o, "super:digest="), firstDynamicPath, pulsarConfig([]int{0, 1, 2}, []int{3}), 2)
+	want := []pebble.File{
+		{Path: staticPath, Mode: 0o600, Content: []byte(`# Written by the charm; ZooKeeper rewrites it when its membership changes.
+4lw.commands.whitelist=srvr,mntr,ruok,conf,cons,isro
+DigestAuthenticationProvider.superDigest=super:digest=
+admin.serverAddress=127.0.0.1
+admin.serverPort=9990
+autopurge.purgeInterval=1
+autopurge.snapRetainCount=3
+dataDir=/pulsar/data/zookeeper/data
+dynamicConfigFile=/pulsar/data/zookeeper/conf/zoo.cfg.dynamic
+initLimit=20
+maxClientCnxns=0
+maxSessionTimeout=60000
+metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider
+metricsProvider.httpPort=8000
+quorumListenOnAllIPs=true
+reconfigEnabled=true
+snapCount=1000
+standaloneEnabled=false
+syncLimit=5
+tickTime=2000
+`)},
+		{Path: myIDPath, Content: []byte("2\n")},
+		{Path: firstDynamicPath, Content: []byte(`server.1=pulsar-0.pulsar-endpoints.m.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
+server.2=pulsar-1.pulsar-endpoints.m.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
+server.3=pulsar-2.pulsar-endpoints.m.svc.cluster.local:2888:3888:participant;0.0.0.0:2181
+server.4=pulsar-3.pulsar-endpoints.m.svc.cluster.local:2888:3888:observer;0.0.0.0:2181
+`)},
+	}
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestOptionsValidate(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(*Options)
+		want   string
+	}{
+		{"defaults", func(*Options) {}, ""},
+		{"all set", func(o *Options) { o.HeapSize, o.SessionTimeout, o.ExtraConfig = "512m", 4000, "snapCount=1" }, ""},
+		{"heap", func(o *Options) { o.HeapSize = "512" }, `option zookeeper-heap-size: "512" is neither auto nor a size such as 512m or 2g`},
+		{"tick", func(o *Options) { o.TickTime = 0 }, "option tick-time: 0 is not from 100 to 10000"},
+		{"session below two ticks", func(o *Options) { o.SessionTimeout = 3999 }, "option zookeeper-session-timeout: 3999 is neither 0 nor from 4000 (2 × tick-time) to 60000"},
+		{"even voters", func(o *Options) { o.VotersMax = 4 }, "option voters-max: 4 is not one of 1, 3, 5, 7"},
+		{"line without a value", func(o *Options) { o.ExtraConfig = "a=1\nb" }, `option zookeeper-extra-config: line 2: "b" is not key=value`},
+		{"own key", func(o *Options) { o.ExtraConfig = "clientPort=1" }, "option zookeeper-extra-config: key clientPort is managed by the charm"},
+		{"own key in other letters", func(o *Options) { o.ExtraConfig = "SERVER.1=x" }, "option zookeeper-extra-config: key SERVER.1 is managed by the charm"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			o := testOptions()
+			test.change(o)
+			got := ""
+			if err := o.Validate(); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("Validate() = %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestEndpointsStayWhenUnitsComeAndGo(t *testing.T) {
+	t.Parallel()
+	three := endpoints(pulsarConfig([]int{0, 1, 2}, nil), []int{0, 1, 2}, pulsarHost)
+	five := endpoints(pulsarConfig([]int{0, 1, 2, 3, 4}, nil), []int{0, 1, 2, 3, 4}, pulsarHost)
+	if diff := cmp.Diff(three, five); diff != "" {
+		t.Errorf("endpoints with three and five units differ:\n%s", diff)
+	}
+	if got := endpoints(pulsarConfig([]int{0, 1, 2, 3, 4, 5, 6}, nil), nil, pulsarHost); len(got) != 4 {
+		t.Errorf("%d endpoints of seven voters, want 4: three may be down", len(got))
+	}
+	if diff := cmp.Diff([]string{clientAddress(pulsarHost(0)), clientAddress(pulsarHost(1))}, endpoints(pulsarConfig([]int{0}, []int{1}), nil, pulsarHost)); diff != "" {
+		t.Errorf("endpoints of two units (-want +got):\n%s", diff)
+	}
+}
