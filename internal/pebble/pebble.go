@@ -60,7 +60,8 @@ type Pebble interface {
 // SystemInfo describes the daemon.
 type SystemInfo struct {
 	Version string
-	// BootID is random for each start of the daemon.
+	// BootID is new for each start of a container's daemon. (Where Pebble is
+	// not PID 1, it is the machine's.)
 	BootID string
 }
 
@@ -73,7 +74,7 @@ type Layer struct {
 }
 
 // Service is one service of a layer. AddLayer sends Override "replace" if it
-// is empty; the combined plan keeps Juju's field as it is.
+// is empty; in the combined plan it means nothing.
 type Service struct {
 	Override       string            `yaml:"override,omitempty"`
 	Summary        string            `yaml:"summary,omitempty"`
