@@ -44,7 +44,8 @@ type Model struct {
 	actions   map[string]*Action
 
 	running map[string]*Context
-	order   []*unit     // all units, by application and number
+	order   []*unit // all units, by application and number
+	units   map[string]*unit
 	rels    []*relation // all relations by id
 	dirty   []*unit     // units whose next hooks must be worked out again
 }
@@ -161,6 +162,9 @@ func (m *Model) UnmarshalJSON(data []byte) error {
 			}
 		}
 	}
+	for _, r := range m.relations {
+		r.index()
+	}
 	m.reorder()
 	for _, u := range m.order {
 		m.touch(u)
@@ -172,11 +176,13 @@ func (m *Model) UnmarshalJSON(data []byte) error {
 // reorder rebuilds the sorted lists after units or relations came or went.
 func (m *Model) reorder() {
 	m.order = m.order[:0:0]
+	m.units = make(map[string]*unit, len(m.units))
 	for _, name := range slices.Sorted(maps.Keys(m.apps)) {
 		app := m.apps[name]
 		app.order = app.order[:0:0]
 		for _, number := range slices.Sorted(maps.Keys(app.Units)) {
 			app.order = append(app.order, app.Units[number])
+			m.units[app.Units[number].Name] = app.Units[number]
 		}
 		m.order = append(m.order, app.order...)
 	}
@@ -211,14 +217,11 @@ func (m *Model) touchRelation(r *relation) {
 }
 
 func (m *Model) unit(name string) (*unit, error) {
-	application, number, err := juju.ParseUnit(name)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a valid name for a unit", name)
+	if u := m.units[name]; u != nil {
+		return u, nil
 	}
-	if app := m.apps[application]; app != nil {
-		if u := app.Units[number]; u != nil {
-			return u, nil
-		}
+	if _, _, err := juju.ParseUnit(name); err != nil {
+		return nil, fmt.Errorf("%q is not a valid name for a unit", name)
 	}
 	return nil, fmt.Errorf("unit %q not found", name)
 }

@@ -30,6 +30,8 @@ type relation struct {
 	// Bags are the databags by unit or application. A unit's stays readable
 	// after it left.
 	Bags map[string]*bag `json:"bags"`
+
+	ids []string // as the charm of each end sees it, "db:3"
 }
 
 type end struct {
@@ -46,6 +48,9 @@ func (e end) String() string { return e.App + ":" + e.Endpoint }
 type scoped struct {
 	Unit      string `json:"unit"`
 	Departing bool   `json:"departing,omitempty"`
+
+	app string
+	bag *bag
 }
 
 // bag is a databag. Data is never changed in place, so that readers may keep
@@ -59,7 +64,7 @@ type bag struct {
 type member struct {
 	// Members and Apps are the versions its hooks have seen; Pending is the
 	// unit for which joined ran and changed must follow. They survive restarts.
-	Members []seen `json:"members,omitempty"`
+	Members []seen `json:"members,omitempty"` // sorted by unit
 	App     int    `json:"app,omitempty"`
 	Pending string `json:"pending,omitempty"`
 	// The rest is the agent's memory: Created, that relation-created ran
@@ -78,21 +83,17 @@ type seen struct {
 }
 
 func (v *member) find(unit string) (int, bool) {
-	for i := range v.Members {
-		if v.Members[i].Unit == unit {
-			return i, true
-		}
-	}
-	return 0, false
+	i := sort.Search(len(v.Members), func(i int) bool { return v.Members[i].Unit >= unit })
+	return i, i < len(v.Members) && v.Members[i].Unit == unit
 }
 
 func (v *member) see(unit string, version int) {
-	if i, ok := v.find(unit); ok {
+	i, ok := v.find(unit)
+	if ok {
 		v.Members[i].Version = version
 		return
 	}
-	v.Members = append(v.Members, seen{unit, version})
-	sort.Slice(v.Members, func(i, j int) bool { return v.Members[i].Unit < v.Members[j].Unit })
+	v.Members = slices.Insert(v.Members, i, seen{unit, version})
 }
 
 func (v *member) forget(unit string) {
@@ -117,8 +118,22 @@ func (r *relation) own(app string) (own, other end, ok bool) {
 
 // juju is the relation's id as the application's charm sees it.
 func (r *relation) juju(app string) string {
-	own, _, _ := r.own(app)
-	return fmt.Sprintf("%s:%d", own.Endpoint, r.ID)
+	if r.Ends[0].App == app {
+		return r.ids[0]
+	}
+	return r.ids[len(r.ids)-1]
+}
+
+// index fills in what is worked out from the rest.
+func (r *relation) index() {
+	r.ids = r.ids[:0]
+	for _, e := range r.Ends {
+		r.ids = append(r.ids, fmt.Sprintf("%s:%d", e.Endpoint, r.ID))
+	}
+	for i := range r.Scope {
+		entry := &r.Scope[i]
+		entry.app, entry.bag = juju.Application(entry.Unit), r.Bags[entry.Unit]
+	}
 }
 
 func (r *relation) String() string {
@@ -129,29 +144,25 @@ func (r *relation) String() string {
 }
 
 func (r *relation) inScope(unit string) (int, bool) {
-	for i := range r.Scope {
-		if r.Scope[i].Unit == unit {
-			return i, true
-		}
-	}
-	return 0, false
+	i := sort.Search(len(r.Scope), func(i int) bool { return r.Scope[i].Unit >= unit })
+	return i, i < len(r.Scope) && r.Scope[i].Unit == unit
 }
 
 // shows says whether the entry is a unit that u's agent is told of.
-func (r *relation) shows(u *unit, entry scoped) bool {
+func (r *relation) shows(u *unit, entry *scoped) bool {
 	if entry.Departing {
 		return false
 	}
 	if r.peer() {
 		return entry.Unit != u.Name
 	}
-	return juju.Application(entry.Unit) != u.app.Name
+	return entry.app != u.app.Name
 }
 
 // visible says whether u's agent is told of the unit.
 func (r *relation) visible(u *unit, unit string) bool {
 	i, ok := r.inScope(unit)
-	return ok && r.shows(u, r.Scope[i])
+	return ok && r.shows(u, &r.Scope[i])
 }
 
 func (r *relation) version(owner string) int {
@@ -181,13 +192,14 @@ func (m *Model) addresses(u *unit) map[string]string {
 // enter puts a unit into a relation's scope. A unit of a name that was there
 // before starts with a new databag of a later version.
 func (m *Model) enter(u *unit, r *relation) {
-	i := sort.Search(len(r.Scope), func(i int) bool { return r.Scope[i].Unit >= u.Name })
-	r.Scope = slices.Insert(r.Scope, i, scoped{Unit: u.Name})
 	version := 0
 	if old := r.Bags[u.Name]; old != nil {
 		version = old.Version + 1
 	}
-	r.Bags[u.Name] = &bag{Version: version, Data: m.addresses(u)}
+	b := &bag{Version: version, Data: m.addresses(u)}
+	r.Bags[u.Name] = b
+	i, _ := r.inScope(u.Name)
+	r.Scope = slices.Insert(r.Scope, i, scoped{Unit: u.Name, app: u.app.Name, bag: b})
 	u.Relations[r.ID] = &member{Fresh: true}
 	m.touchRelation(r)
 }
@@ -245,7 +257,12 @@ func (m *Model) write(r *relation, owner string, values map[string]string) {
 	if data != nil {
 		b.Data = data
 		b.Version++
-		m.touchRelation(r)
+		// Only a peer relation shows the writer's side what it wrote.
+		for _, e := range r.Ends {
+			if app := m.apps[e.App]; app != nil && (r.peer() || e.App != juju.Application(owner)) {
+				m.touchApp(app)
+			}
+		}
 	}
 }
 
@@ -265,6 +282,7 @@ func (m *Model) addRelation(ends ...end) *relation {
 	for _, e := range ends {
 		r.Bags[e.App] = &bag{}
 	}
+	r.index()
 	m.relations[r.ID] = r
 	m.reorder()
 	m.touchRelation(r)

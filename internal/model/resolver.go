@@ -253,15 +253,15 @@ func (m *Model) relationHook(u *unit, r *relation, v *member) (Hook, int, bool) 
 		}
 		return hook(juju.RelationChanged, v.Pending, juju.Application(v.Pending)), version, true
 	}
-	for _, known := range v.Members {
-		if broken || !r.visible(u, known.Unit) {
-			h := hook(juju.RelationDeparted, known.Unit, juju.Application(known.Unit))
-			h.DepartingUnit = known.Unit
-			if u.Life != alive || u.app.Life != alive {
-				h.DepartingUnit = u.Name
-			}
-			return h, known.Version, true
+	left, joined, changed := r.differences(u, v, broken)
+	if left >= 0 {
+		known := v.Members[left]
+		h := hook(juju.RelationDeparted, known.Unit, juju.Application(known.Unit))
+		h.DepartingUnit = known.Unit
+		if u.Life != alive || u.app.Life != alive {
+			h.DepartingUnit = u.Name
 		}
+		return h, known.Version, true
 	}
 	if broken {
 		// An agent that was restarted has forgotten which relations are peer
@@ -277,19 +277,52 @@ func (m *Model) relationHook(u *unit, r *relation, v *member) (Hook, int, bool) 
 	if version := r.version(other.App); version != v.App {
 		return hook(juju.RelationChanged, "", other.App), version, true
 	}
-	for _, entry := range r.Scope {
-		if r.shows(u, entry) {
-			if _, known := v.find(entry.Unit); !known {
-				return hook(juju.RelationJoined, entry.Unit, juju.Application(entry.Unit)), r.version(entry.Unit), true
-			}
-		}
+	if joined >= 0 {
+		entry := r.Scope[joined]
+		return hook(juju.RelationJoined, entry.Unit, entry.app), entry.bag.Version, true
 	}
-	for _, known := range v.Members {
-		if version := r.version(known.Unit); version != known.Version {
-			return hook(juju.RelationChanged, known.Unit, juju.Application(known.Unit)), version, true
-		}
+	if changed >= 0 {
+		entry := r.Scope[changed]
+		return hook(juju.RelationChanged, entry.Unit, entry.app), entry.bag.Version, true
 	}
 	return Hook{}, 0, false
+}
+
+// differences walks through what the agent has seen and what is there, both
+// sorted by unit. left is the first of v.Members that is there no more, joined
+// and changed are the first of r.Scope that are new or of another version; -1
+// if there is none.
+func (r *relation) differences(u *unit, v *member, broken bool) (left, joined, changed int) {
+	left, joined, changed = -1, -1, -1
+	if broken {
+		if len(v.Members) > 0 {
+			left = 0
+		}
+		return left, joined, changed
+	}
+	i := 0
+	for at := range r.Scope {
+		entry := &r.Scope[at]
+		if !r.shows(u, entry) {
+			continue
+		}
+		if i < len(v.Members) && v.Members[i].Unit < entry.Unit {
+			return i, joined, changed
+		}
+		switch known := i < len(v.Members) && v.Members[i].Unit == entry.Unit; {
+		case !known && joined < 0:
+			joined = at
+		case known:
+			if changed < 0 && v.Members[i].Version != entry.bag.Version {
+				changed = at
+			}
+			i++
+		}
+	}
+	if i < len(v.Members) {
+		left = i
+	}
+	return left, joined, changed
 }
 
 // before says whether Juju's major version is below.
