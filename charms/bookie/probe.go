@@ -60,9 +60,9 @@ func lookAt(ctx context.Context, id string) Health {
 	return h
 }
 
-// get answers within two seconds; code 0 means not at all.
+// get answers within four seconds; code 0 means not at all.
 func get(ctx context.Context, path string) (code int, body []byte) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", httpPort, path), nil)
 	if err != nil {

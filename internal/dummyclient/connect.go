@@ -100,13 +100,16 @@ func again(ctx context.Context, logger *slog.Logger, try func(context.Context) e
 		if err == nil {
 			return nil
 		}
+		if _, permanent := errors.AsType[permanentError](err); permanent {
+			return err
+		}
 		if last == nil || ctx.Err() == nil {
 			if last == nil || last.Error() != err.Error() {
 				logger.Warn("trying again", "error", err)
 			}
 			last = err
 		}
-		if _, permanent := errors.AsType[permanentError](err); permanent || !sleep(ctx, delay) {
+		if !sleep(ctx, delay) {
 			return last
 		}
 	}
