@@ -1,0 +1,81 @@
+package bookie
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/metadata"
+)
+
+// What the code names and what the YAML declares agree, in both directions,
+// and the defaults are values that the charm takes.
+func TestMetadataAgrees(t *testing.T) {
+	t.Parallel()
+	files, err := metadata.Files("bookie")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var meta struct {
+		Containers map[string]struct {
+			Mounts []struct{ Storage, Location string }
+		}
+		Requires, Provides, Peers map[string]any
+	}
+	var config struct {
+		Options map[string]struct {
+			Type    string
+			Default any
+		}
+	}
+	for name, into := range map[string]any{"metadata.yaml": &meta, "config.yaml": &config} {
+		if err := yaml.Unmarshal(files[name], into); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	mounts := map[string]string{}
+	for _, mount := range meta.Containers[containerName].Mounts {
+		mounts[mount.Storage] = mount.Location
+	}
+	if diff := cmp.Diff(map[string]string{"journal": journalDir, "ledgers": ledgersDir}, mounts); diff != "" {
+		t.Errorf("mounts of container %s (-code +YAML):\n%s", containerName, diff)
+	}
+	names := [][]string{
+		slices.Sorted(maps.Keys(meta.Containers)), slices.Sorted(maps.Keys(meta.Requires)),
+		slices.Sorted(maps.Keys(meta.Provides)), slices.Sorted(maps.Keys(meta.Peers)),
+	}
+	if diff := cmp.Diff([][]string{{containerName}, {zookeeperEndpoint}, nil, {peerEndpoint}}, names); diff != "" {
+		t.Errorf("containers, requires, provides, peers (-code +YAML):\n%s", diff)
+	}
+
+	declared, used := map[string]string{}, map[string]string{}
+	var defaults options
+	v := reflect.ValueOf(&defaults).Elem()
+	for name, option := range config.Options {
+		declared[name] = option.Type
+	}
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("option")
+		used[name] = map[reflect.Kind]string{reflect.String: "string", reflect.Int: "int", reflect.Bool: "boolean"}[v.Field(i).Kind()]
+		if value := config.Options[name].Default; value != nil {
+			v.Field(i).Set(reflect.ValueOf(value))
+		}
+	}
+	if diff := cmp.Diff(used, declared); diff != "" {
+		t.Errorf("options (-code +YAML):\n%s", diff)
+	}
+	if err := defaults.validate(); err != nil {
+		t.Errorf("defaults: %v", err)
+	}
+	if _, known := profiles[defaults.Profile]; !known {
+		t.Errorf("default profile %q is not known", defaults.Profile)
+	}
+	if _, acts := any(New()).(ops.Actor); acts != (files["actions.yaml"] != nil) {
+		t.Errorf("actions in the code: %v, actions.yaml: %q", acts, files["actions.yaml"])
+	}
+}
