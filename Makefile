@@ -38,7 +38,8 @@ bench: build ## Measure deploy to first message, and one hook, against their pee
 .PHONY: build
 build: ## Build charmlab and pack the charms for this machine
 	@mkdir -p $(BUILD)
-	@go build -trimpath -o $(CHARMLAB) ./cmd/charmlab
+	@CGO_ENABLED=0 go build -trimpath -o $(CHARMLAB) ./cmd/charmlab
+	@CGO_ENABLED=0 go build -trimpath -o $(BUILD)/pebble github.com/canonical/pebble/cmd/pebble
 	@go run ./cmd/pack -output $(BUILD) -arch $(ARCH)
 
 .PHONY: charms

@@ -21,7 +21,7 @@ type juju struct {
 	t       *testing.T
 	command string
 	env     []string
-	// images are the oci-image resources by resource name.
+	// images are what is given as an oci-image resource: "pulsar" and "base".
 	images map[string]string
 	// home is charmlab's state directory; empty on Juju. namespaces are the
 	// network namespaces that were there before.
@@ -104,10 +104,13 @@ func (j *juju) status() status {
 func (j *juju) deploy(charm string, units int, options ...string) {
 	j.t.Helper()
 	args := []string{"deploy", filepath.Join("..", "..", "build", charm+"_"+runtime.GOARCH+".charm"), "-n", strconv.Itoa(units)}
-	if charm != "pulsar-client-dummy" {
-		args = append(args, "--config", "profile=testing", "--resource", "pulsar-image="+j.images["pulsar-image"])
-	} else {
-		args = append(args, "--resource", "client-image="+j.images["client-image"])
+	switch charm {
+	case "pulsar":
+		args = append(args, "--config", "profile=testing", "--resource", "pulsar-image="+j.images["pulsar"])
+	case "bookie":
+		args = append(args, "--config", "profile=testing", "--resource", "bookie-image="+j.images["pulsar"])
+	case "pulsar-client-dummy":
+		args = append(args, "--resource", "client-image="+j.images["base"])
 	}
 	j.run(append(args, options...)...)
 }

@@ -17,10 +17,12 @@ var build = sync.OnceValue(func() error {
 	arch := runtime.GOARCH
 	for _, args := range [][]string{
 		{"build", "-trimpath", "-o", "build/charmlab", "./cmd/charmlab"},
+		{"build", "-trimpath", "-o", "build/pebble", "github.com/canonical/pebble/cmd/pebble"},
 		{"run", "./cmd/pack", "-output", "build", "-arch", arch},
 	} {
 		cmd := exec.Command("go", args...)
 		cmd.Dir = "../.."
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("go %v: %w\n%s", args, err, output)
 		}
@@ -48,7 +50,7 @@ func newModel(t *testing.T, name string) *juju {
 	}
 	j := &juju{
 		t: t, command: charmlab, env: []string{"CHARMLAB_HOME=" + home}, home: home,
-		images:     map[string]string{"pulsar-image": "pulsar", "client-image": "base"},
+		images:     map[string]string{"pulsar": "pulsar", "base": "base"},
 		namespaces: namespaces(t),
 	}
 	t.Cleanup(func() {
@@ -77,7 +79,7 @@ func jujuModel(t *testing.T, command, name string) *juju {
 	model := fmt.Sprintf("%s-%d", name, time.Now().Unix())
 	j := &juju{
 		t: t, command: command, env: []string{"JUJU_MODEL=" + model},
-		images: map[string]string{"pulsar-image": "apachepulsar/pulsar:4.0.8", "client-image": "ubuntu:22.04"},
+		images: map[string]string{"pulsar": "apachepulsar/pulsar:4.0.8", "base": "ubuntu:22.04"},
 	}
 	j.run("add-model", model)
 	t.Cleanup(func() {
