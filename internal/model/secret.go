@@ -77,7 +77,7 @@ func (m *Model) newSecretID() string {
 	m.counters.Secret++
 	const digits = "0123456789abcdefghijklmnopqrstuv"
 	id := []byte("d0000000000000000000")
-	for i, n := len(id)-1, m.counters.Secret*32; n > 0 && i > 0; i, n = i-1, n/32 {
+	for i, n := len(id)-1, m.counters.Secret; n > 0 && i > 0; i, n = i-1, n/32 {
 		id[i] = digits[n%32]
 	}
 	return string(id)

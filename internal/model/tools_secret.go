@@ -176,7 +176,7 @@ func (t *tool) secretAdd() error {
 	if len(change.content) == 0 {
 		return usage("missing secret value or filename")
 	}
-	s := &secret{ID: t.model.newSecretID(), Owner: t.unit.Name}
+	s := &secret{Owner: t.unit.Name}
 	if owner == "application" {
 		if !t.leader() {
 			return fmt.Errorf("this unit is not the leader")
@@ -186,6 +186,7 @@ func (t *tool) secretAdd() error {
 	if change.label != nil && t.labelled(*change.label, s.Owner) != nil {
 		return fmt.Errorf("secret with label %q already exists", *change.label)
 	}
+	s.ID = t.model.newSecretID()
 	change.apply(s)
 	s.Latest = 1
 	s.Revisions = []*revision{{Number: 1, Content: change.content}}
