@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // cluster is a cluster without charms, as cluster.sh runs it: size daemons of
@@ -267,9 +268,15 @@ func (t *tail) Write(p []byte) (int, error) {
 
 func (t *tail) String() string { return strings.TrimSpace(string(t.content)) }
 
+// archivesLimit is far more than archives take; a cluster that has not come up
+// by then never will.
+const archivesLimit = 10 * time.Minute
+
 // makeArchives runs the smallest cluster once and keeps the classes that each
 // role loaded.
 func makeArchives(ctx context.Context, tree, scratch string, p *progress) error {
+	ctx, cancel := context.WithTimeout(ctx, archivesLimit)
+	defer cancel()
 	c := cluster{tree: tree, dir: scratch, size: 1, archive: true}
 	err := c.run(ctx, func(word string) error {
 		p.linef("class archives: %s", map[string]string{

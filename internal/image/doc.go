@@ -30,8 +30,7 @@
 //     file, by default /pulsar/conf/log4j2.yaml, which logs to stdout.
 //     PULSAR_LOG_LEVEL, PULSAR_LOG_ROOT_LEVEL, PULSAR_LOG_APPENDER
 //     (RoutingAppender, Console or RollingFile) and PULSAR_LOG_DIR matter to
-//     bin/pulsar and the tools. bin/bookkeeper takes no level in the official
-//     image; here it takes PULSAR_LOG_LEVEL, so do not count on that.
+//     bin/pulsar and the tools; bin/bookkeeper always logs from info.
 //   - conf/pulsar_env.sh, conf/bkenv.sh and conf/pulsar_tools_env.sh are sourced
 //     where they exist. /pulsar/conf, /pulsar/data and /pulsar/logs are
 //     directories that a container may write to; relative paths in

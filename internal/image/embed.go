@@ -21,7 +21,7 @@ var sources embed.FS
 // class archives are good for one JVM only.
 func sourcesHash(java Java) (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%s %s\n", java.Home, java.Version)
+	_, _ = fmt.Fprintf(hash, "%s %s\n", java.Home, java.Version)
 	err := fs.WalkDir(sources, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -31,7 +31,7 @@ func sourcesHash(java Java) (string, error) {
 			return err
 		}
 		defer file.Close()
-		fmt.Fprintf(hash, "%s\n", name)
+		_, _ = fmt.Fprintf(hash, "%s\n", name)
 		_, err = io.Copy(hash, file)
 		return err
 	})

@@ -114,7 +114,7 @@ func walkHome(home string, visit func(relative string, info fs.FileInfo) error) 
 // homeHash changes when a file of the distribution does.
 func homeHash(home string) (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n", home)
+	_, _ = fmt.Fprintf(hash, "%s\n", home)
 	err := walkHome(home, func(relative string, info fs.FileInfo) error {
 		if info.IsDir() {
 			return nil

@@ -81,7 +81,10 @@ func (a assembler) assemble(ctx context.Context) (string, error) {
 	}
 	final := filepath.Join(a.Cache, key)
 	tree := filepath.Join(final, "tree")
-	if whole(final) == nil {
+	if r, err := whole(final); err == nil {
+		if !r.Archives {
+			p.linef("this image has no class archives; delete %s to try again to make them", final)
+		}
 		return tree, nil
 	}
 	if err := os.MkdirAll(a.Cache, 0o755); err != nil {
@@ -92,7 +95,7 @@ func (a assembler) assemble(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	err = whole(final)
+	_, err = whole(final)
 	if err == nil {
 		return tree, nil
 	}
@@ -242,22 +245,22 @@ func writeRecord(dir string, archived bool) error {
 	return os.WriteFile(filepath.Join(dir, recordName), content, 0o644)
 }
 
-// whole returns nil if every file of an image is there in its size, and
+// whole returns an image's record if every file is there in its size, and
 // fs.ErrNotExist if there is no image.
-func whole(dir string) error {
+func whole(dir string) (record, error) {
 	content, err := os.ReadFile(filepath.Join(dir, recordName))
 	if err != nil {
-		return err
+		return record{}, err
 	}
 	var r record
 	if err := json.Unmarshal(content, &r); err != nil {
-		return fmt.Errorf("the image in %s is damaged: %s: %v", dir, recordName, err)
+		return record{}, fmt.Errorf("the image in %s is damaged: %s: %v", dir, recordName, err)
 	}
 	for path, size := range r.Sizes {
 		info, err := os.Lstat(filepath.Join(dir, "tree", path))
 		if err != nil || info.Size() != size {
-			return fmt.Errorf("the image in %s is damaged: %s is missing or cut short", dir, path)
+			return record{}, fmt.Errorf("the image in %s is damaged: %s is missing or cut short", dir, path)
 		}
 	}
-	return nil
+	return r, nil
 }

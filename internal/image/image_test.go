@@ -266,6 +266,11 @@ func TestAssembleWithoutArchivesIsAnImage(t *testing.T) {
 	if !strings.Contains(said.String(), "warning: no class archives, daemons will start slower: ") {
 		t.Errorf("no warning in:\n%s", said.String())
 	}
+	said.Reset()
+	m.assemble(a)
+	if !strings.Contains(said.String(), "no class archives; delete ") {
+		t.Errorf("no way to try again in:\n%s", said.String())
+	}
 }
 
 func TestHome(t *testing.T) {

@@ -113,7 +113,7 @@ func TestLaunchers(t *testing.T) {
 			},
 		},
 		"bookkeeper shell": {
-			environ: []string{"PULSAR_MEM=-Xmx2m", "PULSAR_GC=-XX:+UseSerialGC", "PULSAR_EXTRA_OPTS=-Da=b"},
+			environ: []string{"PULSAR_MEM=-Xmx2m", "PULSAR_GC=-XX:+UseSerialGC", "PULSAR_EXTRA_OPTS=-Da=b", "PULSAR_LOG_ROOT_LEVEL=error"},
 			argv:    []string{"bookkeeper", "shell", "listbookies", "-rw"},
 			want: []string{
 				"-cp", classPath, "-Xmx2m", "-XX:+UseSerialGC", "-Dio.netty.leakDetectionLevel=disabled", "-Da=b",

@@ -14,7 +14,7 @@ type progress struct {
 
 func (p *progress) linef(format string, args ...any) {
 	if p.writer != nil {
-		fmt.Fprintf(p.writer, "image: "+format+"\n", args...)
+		_, _ = fmt.Fprintf(p.writer, "image: "+format+"\n", args...)
 	}
 }
 

@@ -73,15 +73,16 @@ java_options() {
 	)
 }
 
-# log_options adds where to log: directory, file, appender.
+# log_options adds where and what to log: directory, file, appender, level, level
+# of the root logger.
 log_options() {
 	[[ -d $1 ]] || mkdir -p -- "$1"
 	OPTIONS+=(
 		"-Dpulsar.log.dir=$1"
 		"-Dpulsar.log.file=$2"
 		"-Dpulsar.log.appender=$3"
-		"-Dpulsar.log.level=${PULSAR_LOG_LEVEL:-info}"
-		"-Dpulsar.log.root.level=${PULSAR_LOG_ROOT_LEVEL:-${PULSAR_LOG_LEVEL:-info}}"
+		"-Dpulsar.log.level=$4"
+		"-Dpulsar.log.root.level=$5"
 		"-Dpulsar.log.immediateFlush=${PULSAR_LOG_IMMEDIATE_FLUSH:-false}"
 		"-Dpulsar.routing.appender.default=${PULSAR_ROUTING_APPENDER_DEFAULT:-Console}"
 	)
