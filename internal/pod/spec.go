@@ -38,9 +38,11 @@ type Spec struct {
 	// /etc/hosts, so the caller must rewrite it in place, never by rename.
 	Hosts string
 
-	// Dir is the pod's own directory on the host: control socket, container
-	// filesystems, logs. Start empties it. Keep it short: it is part of
-	// socket paths, which may have 107 bytes.
+	// Dir is the pod's own directory on the host: control socket (pod.sock),
+	// description (pod.json), log (pod.log), Pebbles (c), container
+	// filesystems (r), output (l), /var/lib/juju (j). Start replaces these
+	// and leaves other entries alone. Keep the path short: it is part of
+	// socket addresses, which may have 107 bytes.
 	Dir string
 
 	// Pebble is the path of the Pebble binary on the host, seen by every
@@ -59,7 +61,9 @@ type Container struct {
 	Name string
 
 	// Image is a directory whose top-level entries are laid, writable, over
-	// a read-only view of the host. Empty: the host's view alone.
+	// a read-only view of the host. Empty: the host's view alone. In a user
+	// namespace what belongs to another user than the caller's stays
+	// unchangeable, also below an entry that host and image both have.
 	Image string
 
 	Mounts []Mount // storages, at the locations of metadata.yaml
@@ -131,8 +135,13 @@ type Command struct {
 	Argv           []string          // Argv[0] is looked up on the container's PATH
 	Env            map[string]string // added to the container's environment
 	Dir            string            // empty: "/"
-	Stdin          io.Reader         // nil: empty
+	Stdin          io.Reader         // nil: empty; may be read on after the end
 	Stdout, Stderr io.Writer         // nil drops
+
+	// Terminal gives the command a terminal of Rows and Columns (0: 24, 80).
+	// All output then goes to Stdout.
+	Terminal      bool
+	Rows, Columns int
 }
 
 // Outcome is how a process in a container ended.
