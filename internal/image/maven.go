@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -66,8 +67,11 @@ func (m maven) run(ctx context.Context, dir string) ([]string, error) {
 	cmd := exec.CommandContext(ctx, m.path, "-B", "-C", "-f", pom, "-Dstyle.color=never",
 		"-DincludeScope=runtime", "-Dmdep.outputFile="+list, plugin)
 	cmd.Env = m.system.with("LC_ALL=C")
-	// mvn is a script in front of a JVM: end both.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// mvn is a script in front of a JVM: end both. The signal at this process's
+	// death is really sent at the thread's.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	reader, writer := io.Pipe()
