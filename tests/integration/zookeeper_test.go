@@ -182,7 +182,7 @@ func TestZooKeeperMembership(t *testing.T) {
 	e.start(1)
 	e.serves(1)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	client, err := zk.Dial(ctx, []string{clientOf(1)})
 	if err != nil {
