@@ -69,15 +69,24 @@ func (d *Daemon) Boot(t testing.TB) {
 	cmd := exec.Command(d.binary, "run", "--create-dirs", "--hold")
 	cmd.Env = append(os.Environ(), "PEBBLE="+filepath.Join(d.Dir, "pebble"), "PEBBLE_SOCKET="+d.Socket)
 	cmd.Stdout, cmd.Stderr = d.output, d.output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
+	// A test that is killed takes the daemon with it, which then stops its
+	// services. The signal comes when the thread ends that started it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	started, ended := make(chan error), make(chan struct{})
 	go func() {
-		_ = cmd.Wait()
-		close(ended)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(ended)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
 	}()
 	d.cmd, d.ended = cmd, ended
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for {
@@ -101,7 +110,7 @@ func (d *Daemon) Kill(t testing.TB) {
 	t.Helper()
 	select {
 	case <-d.ended:
-		return
+		return // or never started
 	default:
 	}
 	// Stopped, it starts no further process while its present ones are found.
