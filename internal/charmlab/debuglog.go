@@ -1,6 +1,7 @@
 package charmlab
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 func (c *command) debugLogCommand() *cobra.Command {
 	var (
 		replay, tail, noTail bool
-		lines                int
+		lines, limit         int
 		include, exclude     []string
 		level                string
 	)
@@ -38,7 +39,7 @@ func (c *command) debugLogCommand() *cobra.Command {
 			if replay {
 				request.Lines = -1
 			}
-			request.Follow = tail || !noTail && isTerminal(c.stdout)
+			request.Follow = limit == 0 && (tail || !noTail && isTerminal(c.stdout))
 			cl, err := c.lab(cmd.Context())
 			if err != nil {
 				return err
@@ -48,6 +49,9 @@ func (c *command) debugLogCommand() *cobra.Command {
 				return err
 			}
 			defer resp.Body.Close()
+			if limit > 0 {
+				return head(c.stdout, resp.Body, limit)
+			}
 			if _, err := io.Copy(c.stdout, resp.Body); err != nil && cmd.Context().Err() == nil {
 				return fmt.Errorf("cannot follow the log: %w", err)
 			}
@@ -59,8 +63,27 @@ func (c *command) debugLogCommand() *cobra.Command {
 	flags.BoolVarP(&tail, "tail", "f", false, "go on with new lines (default on a terminal)")
 	flags.BoolVar(&noTail, "no-tail", false, "stop after what is there")
 	flags.IntVarP(&lines, "lines", "n", 10, "number of lines to show of what is there")
+	flags.IntVar(&limit, "limit", 0, "stop after this many of the lines that are there, and do not follow")
 	flags.StringSliceVarP(&include, "include", "i", nil, "only these units or applications")
 	flags.StringSliceVarP(&exclude, "exclude", "x", nil, "not these units or applications")
 	flags.StringVarP(&level, "level", "l", "", "this level and above: TRACE, DEBUG, INFO, WARNING, ERROR")
 	return cmd
+}
+
+// head copies so many lines.
+func head(w io.Writer, r io.Reader, lines int) error {
+	reader := bufio.NewReader(r)
+	for range lines {
+		line, err := reader.ReadString('\n')
+		if _, written := io.WriteString(w, line); written != nil {
+			return written
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -34,7 +33,8 @@ func startMachine(ctx context.Context, home string, progress io.Writer) error {
 	if err := checkHome(home); err != nil {
 		return err
 	}
-	if _, err := pebbleProgram(os.Getenv); err != nil {
+	pebble, err := pebbleProgram(ctx, os.Getenv, progress)
+	if err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -45,7 +45,7 @@ func startMachine(ctx context.Context, home string, progress io.Writer) error {
 		fmt.Fprintf(progress, "Starting the lab in %s\n", home)
 	}
 	_, err = pod.StartMachine(ctx, pod.MachineSpec{
-		Dir: home, Daemon: []string{self, "daemon"}, Env: append(os.Environ(), "CHARMLAB_HOME="+home),
+		Dir: home, Daemon: []string{self, "daemon"}, Env: append(os.Environ(), "CHARMLAB_HOME="+home, "CHARMLAB_PEBBLE="+pebble),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot start the lab: %w", err)
@@ -95,26 +95,6 @@ func checkHome(home string) error {
 		return fmt.Errorf("cannot write in the state directory: %w (free some space, or let CHARMLAB_HOME name another one)", err)
 	}
 	return nil
-}
-
-// pebbleProgram finds the Pebble that containers run.
-func pebbleProgram(getenv func(string) string) (string, error) {
-	if program := getenv("CHARMLAB_PEBBLE"); program != "" {
-		if _, err := exec.LookPath(program); err != nil {
-			return "", fmt.Errorf("cannot use CHARMLAB_PEBBLE: %w", err)
-		}
-		return filepath.Abs(program)
-	}
-	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), "pebble")
-		if _, err := exec.LookPath(beside); err == nil {
-			return beside, nil
-		}
-	}
-	if found, err := exec.LookPath("pebble"); err == nil {
-		return filepath.Abs(found)
-	}
-	return "", errors.New("cannot find the program pebble: build it beside charmlab (go build github.com/canonical/pebble/cmd/pebble), or let CHARMLAB_PEBBLE name it")
 }
 
 // destroy ends the lab and removes what it kept. With hooks, the charms' hooks
@@ -211,9 +191,9 @@ func (c *command) insideCommands() []*cobra.Command {
 }
 
 func (c *command) daemon(ctx context.Context) error {
-	pebble, err := pebbleProgram(c.getenv)
-	if err != nil {
-		return err
+	pebble := c.getenv("CHARMLAB_PEBBLE")
+	if pebble == "" {
+		return errors.New("the daemon is not for people: any other verb starts it")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -125,6 +125,15 @@ func filter(seen *api.Observation, patterns []string) error {
 			delete(seen.Status.Applications, app)
 		}
 	}
+	if storage := seen.Status.Storage; storage != nil {
+		for id, instance := range storage.Storage {
+			for unit := range instance.Attachments.Units {
+				if _, ok := seen.Status.Applications[juju.Application(unit)].Units[unit]; !ok {
+					delete(storage.Storage, id)
+				}
+			}
+		}
+	}
 	var kept []api.Relation
 	for _, r := range seen.Relations {
 		_, provider := seen.Status.Applications[application(r.Provider)]

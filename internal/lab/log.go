@@ -35,12 +35,16 @@ func openLog(file string, now func() time.Time) (*debugLog, error) {
 	return &debugLog{file: f, now: now, grown: make(chan struct{})}, nil
 }
 
-// add writes one message of a unit; an empty unit is the controller.
+// add writes one message of a unit; an empty unit is the controller. A
+// module of the agent itself starts with juju or is lab; others are the
+// charm's and get the unit's name.
 func (l *debugLog) add(unit, level, module, message string) {
 	entity := "controller-0"
 	if unit != "" {
 		entity = juju.UnitTag(unit)
-		module = "unit." + unit + "." + module
+		if module != "lab" && !strings.HasPrefix(module, "juju.") {
+			module = "unit." + unit + "." + module
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
