@@ -43,9 +43,21 @@ type container struct {
 // instance is one run of a container.
 type instance struct {
 	process    *os.Process
-	mounts     *os.File // its namespaces
-	processes  *os.File
 	terminated bool // by a failed liveness probe
+
+	mounts    *os.File // its namespaces
+	processes *os.File
+	entering  sync.RWMutex // held while the namespaces are in use
+	ended     bool
+}
+
+// end lets go of the namespaces.
+func (i *instance) end() {
+	i.entering.Lock()
+	defer i.entering.Unlock()
+	i.ended = true
+	i.mounts.Close()
+	i.processes.Close()
 }
 
 // update changes the container's state and tells those who wait for it.
@@ -120,8 +132,7 @@ func (c *container) supervise(first chan<- error) {
 			ended := describe(cmd.ProcessState.Sys().(syscall.WaitStatus))
 			fmt.Fprintf(os.Stderr, "container %s ended: %s\n", c.name, ended)
 			c.update(func() { c.current, c.lastExit, c.since = nil, ended, time.Now() })
-			current.mounts.Close()
-			current.processes.Close()
+			current.end()
 		}
 		if time.Since(begin) > stableAfter {
 			backoff = 0

@@ -189,10 +189,31 @@ func machineNamespaces() *syscall.SysProcAttr {
 
 // setupMachine makes this process's new namespaces a machine.
 func setupMachine() error {
+	unix.Umask(0o022) // other users of a container must be able to read
 	if err := privateProc(); err != nil {
 		return err
 	}
+	if inUserNamespace() {
+		if err := ownEtc(); err != nil {
+			return fmt.Errorf("cannot copy /etc for the machine: %w", err)
+		}
+	}
 	return makeBridge()
+}
+
+// ownEtc puts a copy in the place of /etc. The owners of the host's files
+// have no id in a user namespace, so that containers could not change what
+// they see of them.
+func ownEtc() error {
+	host, err := os.Open("/etc")
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	if err := unix.Mount("etc", "/etc", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+		return err
+	}
+	return copyTree(fmt.Sprintf("/proc/self/fd/%d/", host.Fd()), "/etc")
 }
 
 // privateProc keeps this namespace's mounts to itself and shows its own

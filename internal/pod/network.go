@@ -32,6 +32,11 @@ func makeBridge() error {
 	if err := netlink.AddrAdd(bridge, address); err != nil {
 		return fmt.Errorf("cannot give the bridge its address: %w", err)
 	}
+	// The host's setting may have been inherited. Without forwarding, what is
+	// sent to an address outside of the network gets no answer.
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0o644); err != nil {
+		return fmt.Errorf("cannot switch forwarding off: %w", err)
+	}
 	return linkUp(bridgeName)
 }
 

@@ -384,7 +384,8 @@ func TestLiveness(t *testing.T) {
 	spec.Probe = Probe{InitialDelay: time.Nanosecond, Period: 20 * time.Millisecond, Failures: 2}
 	p := l.start(spec)
 	before := up(t, p, "workload")
-	sh(t, p, "workload", `cat > /tmp/layer.yaml <<END
+	// The container may end before the command does.
+	shOutcome(t, p, "workload", `cat > /tmp/layer.yaml <<END
 checks:
   dead: {override: replace, level: alive, period: 20ms, timeout: 10ms, threshold: 1, tcp: {port: 1}}
 END
@@ -538,6 +539,89 @@ END
 	}
 	if _, err := Adopt(t.Context(), filepath.Join(l.dir, "none")); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("adopting nothing: %v", err)
+	}
+}
+
+// A Java that is not where packages put it is shown where it is.
+func TestJavaHome(t *testing.T) {
+	l := newLab(t)
+	l.write("jdk/bin/java", "#!/bin/sh\necho java of $JAVA_HOME", 0o755)
+	home := filepath.Join(l.dir, "jdk")
+	t.Setenv("JAVA_HOME", home)
+	p := l.start(l.spec("zoo/0", ""))
+	for _, container := range []string{"charm", "workload"} {
+		if got := sh(t, p, container, "java; touch $JAVA_HOME/x 2>/dev/null || echo read-only"); got != "java of "+home+"\nread-only" {
+			t.Errorf("%s: %q", container, got)
+		}
+	}
+}
+
+// In Docker the state directory is on an overlay, which cannot be the upper
+// directory of another one.
+func TestStateOnOverlay(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	for _, dir := range []string{"lower", "upper", "work", "state"} {
+		if err := os.Mkdir(filepath.Join(l.dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := filepath.Join(l.dir, "state")
+	options := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", l.dir)
+	if inUserNamespace() {
+		options += ",userxattr"
+	}
+	if err := unix.Mount("overlay", state, "overlay", 0, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(state, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	spec := l.spec("zoo/0", "")
+	spec.Dir = filepath.Join(state, "pod")
+	p := l.start(spec)
+	up(t, p, "workload")
+	if got := sh(t, p, "workload", "echo new > /etc/new; echo changed > /pulsar/conf/zoo.cfg; cat /etc/new /pulsar/conf/zoo.cfg; /pulsar/bin/hello"); got != "new\nchanged\nhello" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestRemoveSparesMounts(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.write("storage/keep", "", 0o644)
+	target := filepath.Join(l.dir, "pod", "a mount")
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(filepath.Join(l.dir, "storage"), target, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	err := Remove(filepath.Join(l.dir, "pod"))
+	if unmount := unix.Unmount(target, 0); unmount != nil {
+		t.Error(unmount)
+	}
+	if _, keep := os.Stat(filepath.Join(l.dir, "storage", "keep")); err == nil || keep != nil {
+		t.Errorf("remove: %v; the file: %v", err, keep)
+	}
+}
+
+func TestNamespaceErrors(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{unix.EPERM, "run as root"},
+		{unix.ENOSPC, "user.max_user_namespaces"},
+		{unix.EINVAL, "this kernel lacks"},
+		{linkError("bridge", unix.EOPNOTSUPP), "modprobe bridge"},
+	} {
+		if got := namespaceError(test.err); !strings.Contains(got.Error(), test.want) {
+			t.Errorf("%v: %v does not say %q", test.err, got, test.want)
+		}
 	}
 }
 

@@ -150,6 +150,9 @@ func (o *output) left() (int, error) {
 	return left, errors.Join(err, leftErr)
 }
 
+// errEnded: the container died before a process could be started in it.
+var errEnded = errors.New("the container has ended")
+
 // inside calls f on a thread that is in the container: its files are the
 // container's, and a process that f starts is one of the container's.
 func (i *instance) inside(f func() error) error {
@@ -159,6 +162,11 @@ func (i *instance) inside(f func() error) error {
 		// serve nothing else any more.
 		runtime.LockOSThread()
 		result <- func() error {
+			i.entering.RLock()
+			defer i.entering.RUnlock()
+			if i.ended {
+				return errEnded
+			}
 			if err := unix.Unshare(unix.CLONE_FS); err != nil {
 				return os.NewSyscallError("unshare", err)
 			}
@@ -259,8 +267,9 @@ func (c *container) run(ctx context.Context, proc process, files []*os.File) (Ou
 	if terminal != nil {
 		defer terminal.close()
 	}
-	if errors.Is(err, unix.ENOMEM) {
-		// The pid namespace takes no more processes: its first has died.
+	if errors.Is(err, errEnded) || errors.Is(err, unix.ENOMEM) {
+		// ENOMEM: the pid namespace takes no more processes, for its first
+		// has died.
 		return Outcome{ExitCode: 128 + int(unix.SIGKILL), Killed: true}, nil
 	}
 	if err != nil {

@@ -206,15 +206,7 @@ func (s rootSpec) layer(name string, host bool, image fs.DirEntry) error {
 		}
 		return copyTree(hostRoot+s.Image+target, target)
 	case name == "etc":
-		if inUserNamespace() {
-			// The owners of the host's files have no id here, so that an
-			// overlay could not change them.
-			return copyTree(hostPath, target)
-		}
-		if err := s.overlay(name, []string{hostPath}); err != nil {
-			return copyTree(hostPath, target)
-		}
-		return nil
+		return s.overlay(name, []string{hostPath})
 	}
 	if to, err := os.Readlink(hostPath); err == nil {
 		return os.Symlink(to, target)
@@ -396,6 +388,7 @@ func bind(source, target string, readOnly bool) error {
 
 // copyTree copies what can be read, with modes and symbolic links.
 func copyTree(source, target string) error {
+	top := strings.TrimSuffix(source, "/")
 	return filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrPermission) {
 			return nil
@@ -403,7 +396,7 @@ func copyTree(source, target string) error {
 		if err != nil {
 			return err
 		}
-		to := target + strings.TrimPrefix(path, source)
+		to := target + strings.TrimPrefix(path, top)
 		info, err := entry.Info()
 		if err != nil {
 			return err
@@ -412,11 +405,11 @@ func copyTree(source, target string) error {
 		case entry.IsDir():
 			return os.MkdirAll(to, info.Mode().Perm()|0o700)
 		case entry.Type() == fs.ModeSymlink:
-			to2, err := os.Readlink(path)
+			leads, err := os.Readlink(path)
 			if err != nil {
 				return err
 			}
-			return os.Symlink(to2, to)
+			return os.Symlink(leads, to)
 		case entry.Type().IsRegular():
 			data, err := os.ReadFile(path)
 			if errors.Is(err, fs.ErrPermission) {
