@@ -30,13 +30,13 @@ type Daemon struct {
 	binary string
 	cmd    *exec.Cmd
 	ended  chan struct{}
-	output *syncBuffer
 }
 
 // Start builds Pebble if this machine has not built that version yet, runs
 // `pebble run --hold` and ends it, with its services, with the test.
 func Start(t testing.TB) *Daemon {
 	t.Helper()
+	path := binary(t)
 	// Not t.TempDir: with a test's name the socket's path grows beyond 107 bytes.
 	dir, err := os.MkdirTemp("", "pebble")
 	if err != nil {
@@ -45,18 +45,19 @@ func Start(t testing.TB) *Daemon {
 	d := &Daemon{
 		Dir:    dir,
 		Socket: filepath.Join(dir, "pebble.socket"),
-		binary: binary(t),
-		output: &syncBuffer{},
+		binary: path,
+		ended:  make(chan struct{}),
 	}
+	close(d.ended) // nothing to kill yet
 	d.Client = pebble.NewClient(d.Socket)
 	t.Cleanup(func() {
 		d.Client.Close()
 		d.Kill(t)
+		if t.Failed() {
+			t.Logf("pebble:\n%s", d.output())
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("pebble:\n%s", d.output)
 		}
 	})
 	d.Boot(t)
@@ -68,7 +69,14 @@ func (d *Daemon) Boot(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(d.binary, "run", "--create-dirs", "--hold")
 	cmd.Env = append(os.Environ(), "PEBBLE="+filepath.Join(d.Dir, "pebble"), "PEBBLE_SOCKET="+d.Socket)
-	cmd.Stdout, cmd.Stderr = d.output, d.output
+	// A file, not a pipe: the daemon would die of a pipe that nobody reads
+	// before it had stopped its services.
+	log, err := os.OpenFile(d.log(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
 	// A test that is killed takes the daemon with it, which then stops its
 	// services. The signal comes when the thread ends that started it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
@@ -96,12 +104,22 @@ func (d *Daemon) Boot(t testing.TB) {
 		}
 		select {
 		case <-ended:
-			t.Fatalf("pebble ended:\n%s", d.output)
+			t.Fatalf("pebble ended:\n%s", d.output())
 		case <-ctx.Done():
-			t.Fatalf("pebble does not answer: %v\n%s", err, d.output)
+			t.Fatalf("pebble does not answer: %v\n%s", err, d.output())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+func (d *Daemon) log() string { return filepath.Join(d.Dir, "pebble.log") }
+
+func (d *Daemon) output() string {
+	content, err := os.ReadFile(d.log())
+	if err != nil {
+		return err.Error()
+	}
+	return string(content)
 }
 
 // Kill ends the daemon and all its services at once, as the loss of the
@@ -198,22 +216,4 @@ func binary(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// syncBuffer keeps what the daemon prints.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
