@@ -40,6 +40,9 @@ func (m *Model) EnqueueAction(units []string, name string, params map[string]any
 		if err != nil {
 			return nil, err
 		}
+		if u.Life == dead {
+			return nil, fmt.Errorf("cannot run action on unit %q: it is dead", unit)
+		}
 		found = append(found, u)
 	}
 	var all []map[string]any

@@ -241,8 +241,9 @@ func (m *Model) setScale(a *application, units int) {
 	a.Scale = units
 	m.fill(a)
 	for _, number := range slices.Sorted(maps.Keys(a.Units)) {
-		if number >= units {
-			m.killUnit(a.Units[number])
+		// A unit may have gone with the one before it.
+		if u := a.Units[number]; u != nil && number >= units {
+			m.killUnit(u)
 		}
 	}
 	m.sweep(a)
@@ -317,9 +318,11 @@ func (m *Model) RemoveApplication(app string, force bool) error {
 		m.killRelation(r)
 	}
 	for _, number := range slices.Sorted(maps.Keys(a.Units)) {
-		if u := a.Units[number]; force {
+		switch u := a.Units[number]; {
+		case u == nil: // gone with the one before it
+		case force:
 			m.bury(u)
-		} else {
+		default:
 			m.killUnit(u)
 		}
 	}

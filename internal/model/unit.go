@@ -235,6 +235,9 @@ func (m *Model) PodUp(unit string, info PodInfo) error {
 	}
 	u.Agent, u.EverUp = AgentUp, true
 	m.interrupted(u)
+	if u.Life == dead {
+		return nil // the skipped hook was its last
+	}
 	if info.Fresh {
 		// The charm is fetched again; a hook that was under way is kept, and
 		// nothing else of what was queued.
