@@ -23,10 +23,8 @@ type juju struct {
 	env     []string
 	// images are what is given as an oci-image resource: "pulsar" and "base".
 	images map[string]string
-	// home is charmlab's state directory; empty on Juju. namespaces are the
-	// network namespaces that were there before.
-	home       string
-	namespaces []string
+	// home is charmlab's state directory; empty on Juju.
+	home string
 }
 
 // status is what the tests read of juju status --format=json.

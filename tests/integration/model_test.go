@@ -50,8 +50,7 @@ func newModel(t *testing.T, name string) *juju {
 	}
 	j := &juju{
 		t: t, command: charmlab, env: []string{"CHARMLAB_HOME=" + home}, home: home,
-		images:     map[string]string{"pulsar": "pulsar", "base": "base"},
-		namespaces: namespaces(t),
+		images: map[string]string{"pulsar": "pulsar", "base": "base"},
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
