@@ -57,8 +57,8 @@ func isProgram(file string) bool {
 }
 
 // buildPebble builds Pebble with the versions of the module that charmlab
-// lies in, or else with Pebble's own. A second charmlab may do so at the same
-// time: the program appears as a whole.
+// lies in, or that the caller stands in, or else with Pebble's own. A second
+// charmlab may do so at the same time: the program appears as a whole.
 func buildPebble(ctx context.Context, here, program string) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return errors.New("there is no Go: install it, or let CHARMLAB_PEBBLE name a Pebble")
@@ -71,10 +71,10 @@ func buildPebble(ctx context.Context, here, program string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	run := func(env string, args ...string) error {
+	run := func(directory string, args ...string) error {
 		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Dir = here
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", env)
+		cmd.Dir = directory
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOBIN="+dir)
 		output, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(output)))
@@ -82,10 +82,13 @@ func buildPebble(ctx context.Context, here, program string) error {
 		return nil
 	}
 	built := filepath.Join(dir, "pebble")
-	if err := run("GOBIN="+dir, "build", "-trimpath", "-o", built, pebblePackage); err != nil {
-		if err := run("GOBIN="+dir, "install", pebblePackage+"@"+pebbleVersion); err != nil {
-			return err
+	for _, directory := range []string{here, "."} {
+		if err = run(directory, "build", "-trimpath", "-o", built, pebblePackage); err == nil {
+			return os.Rename(built, program)
 		}
+	}
+	if err := run(here, "install", pebblePackage+"@"+pebbleVersion); err != nil {
+		return fmt.Errorf("%w (from within charmlab's repository it needs no network; CHARMLAB_PEBBLE may name one that is there)", err)
 	}
 	return os.Rename(built, program)
 }
