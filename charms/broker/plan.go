@@ -95,7 +95,7 @@ func decide(s Snapshot) cluster {
 			wanted.Name = s.App
 		}
 	}
-	if q := nextQuorum(s.Quorum, s.Bookies.Planned, s.Bookies.Known); q != (Quorum{}) {
+	if q := nextQuorum(s.Quorum, s.Bookies.Planned, s.Bookies.Known, s.Bookies.Serving); q != (Quorum{}) {
 		wanted.Quorum = q.String()
 	}
 	wanted.Turn = ""

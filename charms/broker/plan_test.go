@@ -334,24 +334,26 @@ func TestQuorums(t *testing.T) {
 func TestNextQuorum(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name           string
-		now            Quorum
-		planned, known int
-		want           string
+		name                    string
+		now                     Quorum
+		planned, known, serving int
+		want                    string
 	}{
-		{"nothing planned", Quorum{}, 0, 0, "0/0/0"},
-		{"nothing planned any more", Quorum{2, 2, 2}, 0, 0, "2/2/2"},
-		{"the first decision takes the plan", Quorum{}, 5, 0, "3/3/2"},
-		{"more planned", Quorum{2, 2, 2}, 5, 3, "2/2/2"},
-		{"more have come", Quorum{2, 2, 2}, 5, 4, "3/3/2"},
-		{"fewer planned, all there", Quorum{3, 3, 2}, 3, 5, "3/3/2"},
-		{"fewer have stayed", Quorum{3, 3, 2}, 3, 3, "2/2/2"},
-		{"Juju does not tell the plan", Quorum{}, 0, 3, "2/2/2"},
+		{"nothing planned", Quorum{}, 0, 0, 0, "0/0/0"},
+		{"nothing planned any more", Quorum{2, 2, 2}, 0, 0, 0, "2/2/2"},
+		{"the first decision takes the plan", Quorum{}, 5, 0, 0, "3/3/2"},
+		{"more planned", Quorum{2, 2, 2}, 5, 3, 3, "2/2/2"},
+		{"more have come, and do not serve yet", Quorum{1, 1, 1}, 4, 4, 1, "1/1/1"},
+		{"more serve", Quorum{2, 2, 2}, 5, 5, 4, "3/3/2"},
+		{"one of those that were there is down", Quorum{3, 3, 2}, 4, 4, 3, "3/3/2"},
+		{"fewer planned, all there", Quorum{3, 3, 2}, 3, 5, 5, "3/3/2"},
+		{"fewer have stayed", Quorum{3, 3, 2}, 3, 3, 3, "2/2/2"},
+		{"Juju does not tell the plan", Quorum{}, 0, 3, 3, "2/2/2"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if got := nextQuorum(test.now, test.planned, test.known).String(); got != test.want {
+			if got := nextQuorum(test.now, test.planned, test.known, test.serving).String(); got != test.want {
 				t.Errorf("nextQuorum() = %s, want %s", got, test.want)
 			}
 		})

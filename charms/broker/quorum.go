@@ -47,11 +47,12 @@ func ParseQuorum(text string) (Quorum, error) {
 }
 
 // nextQuorum is what the leader should decide. A quorum for more bookies is
-// chosen when they have come, one for fewer when the others have gone. The
-// first decision takes the plan, so that brokers do not start on less and
-// restart. known are the bookies that have told their ids, planned those that
-// Juju plans.
-func nextQuorum(now Quorum, planned, known int) Quorum {
+// chosen when they serve, one for fewer when the others have gone: a broker
+// that restarts on more bookies than there are cannot write. The first
+// decision takes the plan, so that brokers do not start on less and restart.
+// known are the bookies that have told their ids, planned those that Juju
+// plans.
+func nextQuorum(now Quorum, planned, known, serving int) Quorum {
 	planned = max(planned, known)
 	wanted := QuorumFor(planned)
 	switch {
@@ -59,7 +60,7 @@ func nextQuorum(now Quorum, planned, known int) Quorum {
 		return now
 	case now == Quorum{}, wanted.Ensemble <= now.Ensemble:
 		return wanted
-	case QuorumFor(known) == wanted:
+	case QuorumFor(serving) == wanted:
 		return wanted
 	}
 	return now
