@@ -1,0 +1,116 @@
+package simulation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/zk"
+)
+
+// maxFlaps is how often a key of a databag may change while nothing but hooks
+// happens. Each turn of a rolling restart changes one, and is followed by the
+// start of a daemon.
+const maxFlaps = 12
+
+// check looks at what must hold after each hook of a unit. What daemons must
+// never do is looked at where it happens: two ensembles, an even number of
+// voters, lost transactions, metadata initialised twice, a broker or bookie
+// started before its conditions.
+func (w *world) check(unit string) {
+	status := w.model.WorkloadStatus(unit)
+	w.public("status of "+unit, status.Message)
+	for _, r := range w.model.Relations() {
+		id := fmt.Sprint(r.ID)
+		for _, owner := range []string{unit, juju.Application(unit)} {
+			w.checkBag(id, owner, w.model.Databag(id, owner))
+		}
+	}
+}
+
+func (w *world) checkBag(relation, owner string, bag map[string]string) {
+	name := relation + " " + owner
+	last := w.bags[name]
+	if maps.Equal(last, bag) {
+		return
+	}
+	w.bags[name] = bag
+	keys := slices.Concat(slices.Collect(maps.Keys(bag)), slices.Collect(maps.Keys(last)))
+	slices.Sort(keys)
+	for _, key := range slices.Compact(keys) {
+		if last[key] == bag[key] {
+			continue
+		}
+		w.public("databag of "+owner, bag[key])
+		if w.options.Trace != nil {
+			w.logf("    databag %s: %s = %q", name, key, bag[key])
+		}
+		flap := name + " " + key
+		if w.flaps[flap]++; w.flaps[flap] > maxFlaps {
+			w.violate("key %s in the databag of %s in relation %s changes again and again without a cause, now to %q", key, owner, relation, bag[key])
+		}
+	}
+}
+
+// public is said where others can read it: no secret may be in it.
+func (w *world) public(where, text string) {
+	for _, secret := range w.secrets {
+		if strings.Contains(text, secret) {
+			w.violate("the value of a secret is in %s", where)
+		}
+	}
+}
+
+// complaints are what the model lacks of its goal; empty: nothing.
+func (w *world) complaints() string {
+	var list []string
+	complain := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	for app, n := range w.operator.scale {
+		if units := w.model.UnitsOf(app); len(units) != n {
+			complain("%s has %d units, wanted %d", app, len(units), n)
+		}
+	}
+	slices.Sort(list)
+	for _, unit := range w.model.Units() {
+		if s := w.model.WorkloadStatus(unit); s.Name != juju.Active {
+			complain("%s is %s: %s", unit, s.Name, s.Message)
+		}
+	}
+	for _, unit := range w.model.UnitsOf(pulsarApp) {
+		member, ok := w.zookeeper.config.Member(juju.Ordinal(unit) + 1)
+		if !ok || member.Host != host(unit) {
+			complain("%s is no member of the ensemble", unit)
+		}
+		if s := w.zookeeper.servers[unit]; s == nil || !w.zookeeper.serving[s] {
+			complain("ZooKeeper of %s does not serve", unit)
+		}
+		if !w.brokers[unit].healthy() {
+			complain("broker of %s is not healthy", unit)
+		}
+	}
+	for _, unit := range w.model.UnitsOf(bookieApp) {
+		if !w.bookies[unit].health().Serving() {
+			complain("bookie of %s does not serve", unit)
+		}
+	}
+	units, most := len(w.model.UnitsOf(pulsarApp)), w.operator.votersMax
+	voters := min(units, most)
+	voters -= 1 - voters%2
+	if got := len(w.zookeeper.config.Voters()); got != voters {
+		complain("%d voters, wanted %d", got, voters)
+	}
+	if got := len(w.zookeeper.config.Members); got != units {
+		complain("members are %v, wanted %d", ids(w.zookeeper.config), units)
+	}
+	return strings.Join(list, "; ")
+}
+
+func ids(c zk.Config) []int {
+	var list []int
+	for _, m := range c.Members {
+		list = append(list, m.ID)
+	}
+	return list
+}

@@ -1,0 +1,365 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/model"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
+	"github.com/pulsar-charms/pulsar-charms/internal/watch"
+)
+
+// pod is what Kubernetes keeps for a unit.
+type pod struct {
+	w          *world
+	unit       string
+	up         bool
+	agent      bool      // its agent runs, as far as was told
+	ending     time.Time // SIGTERM came; its grace is over then
+	containers []*container
+}
+
+// container is a workload container of a pod.
+type container struct {
+	pod  *pod
+	name string
+	fake *pebbletest.Fake
+	up   bool
+	seen bool // the agent's poll has seen it since it started
+
+	watches map[string]*watcher // running watches by service
+}
+
+// watcher plays watch.sh.
+type watcher struct {
+	process pebbletest.Process
+	told    string
+	at      time.Time
+}
+
+// image is what is in every container that is started.
+var image = []pebble.File{{Path: "/pulsar/lib/org.apache.pulsar-pulsar-broker-4.0.8.jar", Content: []byte("jar")}}
+
+// newPod makes a unit's pod, not started yet. Its volumes are those of the
+// last pod of that name: Kubernetes keeps the claims of a StatefulSet.
+func (w *world) newPod(unit string) *pod {
+	p := &pod{w: w, unit: unit}
+	for _, c := range w.model.CharmOf(juju.Application(unit)).Containers {
+		key := unit + " " + c.Name
+		fake := w.disks[key]
+		if fake == nil {
+			fake = w.newFake(unit, c)
+			w.disks[key] = fake
+		}
+		p.containers = append(p.containers, &container{pod: p, name: c.Name, fake: fake, watches: map[string]*watcher{}})
+	}
+	w.pods[unit] = p
+	return p
+}
+
+// newFake makes a container with empty volumes.
+func (w *world) newFake(unit string, c model.Container) *pebbletest.Fake {
+	o := pebbletest.Options{Files: image, Now: time.Now}
+	for _, mount := range c.Mounts {
+		o.Mounts = append(o.Mounts, mount.Location)
+	}
+	// The functions are called while there is a pod, never before.
+	here := func() *container { return w.pods[unit].container(c.Name) }
+	o.OnStart = func(p pebbletest.Process) *int { return here().started(p) }
+	o.OnStop = func(p pebbletest.Process) { here().stopped(p) }
+	o.OnNotice = func(n pebble.Notice) {
+		if here().pod.agent && here().up {
+			_ = w.model.Notice(unit, c.Name, n.ID, "custom", n.Key)
+		}
+	}
+	fake := pebbletest.NewFake(o)
+	fake.HandleExec("/pulsar/bin/pulsar", func(_ context.Context, command pebble.Command) (pebble.ExecResult, error) {
+		return w.initialise(unit, command)
+	})
+	fake.HandleExec("/var/lib/dummy-client/client", func(context.Context, pebble.Command) (pebble.ExecResult, error) {
+		return pebble.ExecResult{Stdout: []byte("{}")}, nil
+	})
+	fake.Kill()
+	return fake
+}
+
+func (p *pod) container(name string) *container {
+	i := slices.IndexFunc(p.containers, func(c *container) bool { return c.name == name })
+	return p.containers[i]
+}
+
+// started is a process that starts.
+func (c *container) started(p pebbletest.Process) *int {
+	w := c.pod.w
+	w.external()
+	if name, ok := strings.CutSuffix(p.Service, "-watch"); ok {
+		c.watches[name] = &watcher{process: p}
+		return nil
+	}
+	w.logf("%s of %s starts", p.Service, c.pod.unit)
+	switch p.Service {
+	case "zookeeper":
+		return w.zookeeper.start(c.pod.unit, c.fake, p)
+	case "bookie":
+		return w.startBookie(c.pod.unit, c.fake, p)
+	case "broker":
+		return w.startBroker(c.pod.unit, c.fake, p)
+	}
+	return nil
+}
+
+// stopped is a process that ended.
+func (c *container) stopped(p pebbletest.Process) {
+	w := c.pod.w
+	w.external()
+	if name, ok := strings.CutSuffix(p.Service, "-watch"); ok {
+		delete(c.watches, name)
+		return
+	}
+	w.logf("%s of %s has ended", p.Service, c.pod.unit)
+	switch p.Service {
+	case "zookeeper":
+		w.zookeeper.stop(c.pod.unit, p)
+	case "bookie":
+		w.stopBookie(c.pod.unit, p)
+	case "broker":
+		w.stopBroker(c.pod.unit, p)
+	}
+}
+
+// state is what a watch sees of the service.
+func (c *container) state(service string) string {
+	w, unit, up := c.pod.w, c.pod.unit, false
+	switch service {
+	case "zookeeper":
+		if s := w.zookeeper.at(unit, "127.0.0.1:2181"); s != nil {
+			if mode := w.zookeeper.mode(s); mode != "" {
+				return mode
+			}
+		}
+	case "bookie":
+		h := w.bookies[unit].health()
+		up = h.Serving()
+	case "broker":
+		up = w.brokers[unit].healthy()
+	}
+	if up {
+		return watch.Up
+	}
+	return watch.Down
+}
+
+// watch lets the pod's watches look, as watch.sh does.
+func (p *pod) watch() {
+	for _, c := range p.containers {
+		for _, service := range sorted(c.watches) {
+			v := c.watches[service]
+			seen, _, _ := strings.Cut(read(c.fake, v.process.Config.Environment["WATCH_SEEN"]), "\n")
+			state := c.state(service)
+			if state == seen {
+				v.told = ""
+				continue
+			}
+			if now := time.Now(); state != v.told || now.Sub(v.at) >= 5*time.Second {
+				v.told, v.at = state, now
+				_ = c.fake.Notify(context.Background(), v.process.Config.Environment["WATCH_KEY"], map[string]string{"state": state})
+			}
+		}
+	}
+}
+
+// reconcilePods is the StatefulSets' controller: a pod for each unit.
+func (w *world) reconcilePods() {
+	units := w.model.Units()
+	for _, unit := range units {
+		p := w.pods[unit]
+		if p != nil && p.agent && w.model.Agent(unit) == model.AgentDown {
+			// The unit has gone, and another one has its name.
+			w.logf("pod of the earlier %s ends", unit)
+			p.end()
+			w.wipe(unit)
+			delete(w.operator.unread, unit)
+			p = nil
+		}
+		if p == nil {
+			w.newPod(unit)
+		}
+	}
+	for _, unit := range sorted(w.pods) {
+		if !slices.Contains(units, unit) {
+			w.logf("pod of %s ends for good", unit)
+			w.pods[unit].end()
+			delete(w.pods, unit)
+			delete(w.operator.unread, unit)
+			w.wipe(unit)
+		}
+	}
+}
+
+// wipe may lose the volumes of a unit that is gone. Those of a bookie stay:
+// without its cookie it would, rightly, not come back.
+func (w *world) wipe(unit string) {
+	for _, key := range sorted(w.disks) {
+		if strings.HasPrefix(key, unit+" ") && juju.Application(unit) != bookieApp && w.chance(50) {
+			delete(w.disks, key)
+		}
+	}
+}
+
+// end kills the pod with all that runs in it.
+func (p *pod) end() {
+	for _, c := range p.containers {
+		c.kill()
+	}
+	if p.agent {
+		_ = p.w.model.PodDown(p.unit)
+	}
+	p.up, p.agent, p.ending = false, false, time.Time{}
+	p.w.external()
+}
+
+func (c *container) kill() {
+	if !c.up {
+		return
+	}
+	w := c.pod.w
+	w.kill(c.fake.Kill)
+	c.up, c.seen = false, false
+	if c.pod.agent {
+		_ = w.model.ContainerDown(c.pod.unit, c.name)
+	}
+}
+
+func (c *container) boot() {
+	c.fake.Boot()
+	c.up, c.seen = true, false
+	c.pod.w.external()
+}
+
+// see is the agent's poll.
+func (c *container) see() {
+	info, err := c.fake.SystemInfo(context.Background())
+	if err != nil {
+		return
+	}
+	c.seen = true
+	_ = c.pod.w.model.ContainerUp(c.pod.unit, c.name, info.BootID)
+	notices, err := c.fake.Notices(context.Background())
+	if err != nil {
+		return
+	}
+	for _, n := range notices {
+		_ = c.pod.w.model.Notice(c.pod.unit, c.name, n.ID, "custom", n.Key)
+	}
+}
+
+// start brings the pod up anew; some of its containers may be late.
+func (p *pod) start() {
+	p.up = true
+	for _, c := range p.containers {
+		if p.w.chance(60) {
+			c.boot()
+		}
+	}
+	p.w.addresses++
+	p.startAgent(true)
+}
+
+func (p *pod) startAgent(fresh bool) {
+	address := fmt.Sprintf("10.1.%d.%d", p.w.addresses/250, p.w.addresses%250)
+	if err := p.w.model.PodUp(p.unit, model.PodInfo{Address: address, Fresh: fresh}); err != nil {
+		p.w.violate("cannot start agent of %s: %v", p.unit, err)
+	}
+	p.agent = true
+	for _, c := range p.containers {
+		c.seen = false
+	}
+}
+
+// events are what is due for the pod.
+func (p *pod) events() []event {
+	w, unit := p.w, p.unit
+	var list []event
+	due := w.model.Due(unit)
+	for _, id := range due.Provision {
+		list = append(list, event{5, "storage " + id + " is there", func() {
+			_ = w.model.StorageProvisioned(unit, id, path.Join("/var/lib/juju/storage", id))
+		}})
+	}
+	if w.busy[unit] {
+		return list
+	}
+	if !p.up {
+		if w.model.Life(unit) == "dead" {
+			return list
+		}
+		return append(list, event{3, "pod of " + unit + " starts", p.start})
+	}
+	if !p.ending.IsZero() {
+		exited := w.model.Agent(unit) == model.AgentExited
+		if exited || time.Now().After(p.ending) {
+			return append(list, event{5, "pod of " + unit + " has ended", p.end})
+		}
+		for _, c := range p.containers {
+			if c.up {
+				list = append(list, event{1, "container " + c.name + " of " + unit + " ends with its pod", c.kill})
+			}
+		}
+	}
+	if !p.agent && p.ending.IsZero() && w.model.Life(unit) != "dead" {
+		list = append(list, event{3, "agent of " + unit + " starts again", func() { p.startAgent(false) }})
+	}
+	if due.Retry {
+		list = append(list, event{3, unit + ": time to retry", func() { _ = w.model.RetryDue(unit) }})
+	}
+	if due.Poll {
+		list = append(list, event{3, unit + ": poll", func() { _ = w.model.Poll(unit) }})
+	}
+	for _, c := range p.containers {
+		switch {
+		case !c.up && p.ending.IsZero():
+			list = append(list, event{3, "container " + c.name + " of " + unit + " starts", c.boot})
+		case c.up && !c.seen && p.agent:
+			list = append(list, event{4, "", c.see})
+		}
+		if c.up && c.waits() {
+			list = append(list, event{2, c.name + " of " + unit + ": backoff is over", func() { c.fake.EndBackoff() }})
+		}
+	}
+	return list
+}
+
+// waits says whether a service waits to be started again.
+func (c *container) waits() bool {
+	services, err := c.fake.Services(context.Background())
+	return err == nil && slices.ContainsFunc(services, func(s pebble.ServiceInfo) bool { return s.Current == "backoff" })
+}
+
+// rollouts replace pods of an outdated charm, one at a time.
+func (w *world) rollouts() []event {
+	var list []event
+	for _, app := range w.model.Applications() {
+		whole := true
+		for _, unit := range w.model.UnitsOf(app) {
+			p := w.pods[unit]
+			whole = whole && p != nil && p.up && p.ending.IsZero()
+		}
+		if outdated := w.model.OutdatedPods(app); whole && len(outdated) > 0 && !w.busy[outdated[0]] {
+			list = append(list, event{2, "pod of " + outdated[0] + " is replaced for the new charm", w.pods[outdated[0]].terminate})
+		}
+	}
+	return list
+}
+
+// terminate is SIGTERM to all of the pod.
+func (p *pod) terminate() {
+	_ = p.w.model.PodTerminating(p.unit)
+	p.ending = time.Now().Add(30 * time.Second)
+	p.w.external()
+}
