@@ -58,10 +58,6 @@ func (h Hook) secret() bool {
 	return false
 }
 
-func (h Hook) storage() bool {
-	return h.Kind == juju.StorageAttached || h.Kind == juju.StorageDetaching
-}
-
 // Describe is the hook and its object in one line, for logs and failures,
 // such as "db-relation-joined db:3 db/0".
 func (h Hook) Describe() string {
