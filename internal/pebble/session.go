@@ -38,7 +38,8 @@ func (c *Client) session(ctx context.Context) *session {
 	s := &session{ctx: ctx, socket: c.socket, pebble: pebble, inner: c.transport}
 	transport := pebble.Requester().Transport()
 	transport.RegisterProtocol("http", s)
-	transport.Dial = s.dial // websockets only
+	//nolint:staticcheck // Pebble's client dials its websockets with Dial alone.
+	transport.Dial = s.dial
 	return s
 }
 
