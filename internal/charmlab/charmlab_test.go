@@ -52,9 +52,16 @@ func TestScripts(t *testing.T) {
 			return l.start()
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"die":     onPod(func(p *labtest.Pod, _ []string) { p.Die() }),
-			"notify":  onPod(func(p *labtest.Pod, args []string) { p.Notify(args[0], args[1]) }),
-			"check":   onPod(func(p *labtest.Pod, args []string) { p.Check(args[0], args[1], args[2] == "failed") }),
+			"die":    onPod(func(p *labtest.Pod, _ []string) { p.Die() }),
+			"notify": onPod(func(p *labtest.Pod, args []string) { p.Notify(args[0], args[1]) }),
+			"check":  onPod(func(p *labtest.Pod, args []string) { p.Check(args[0], args[1], args[2] == "failed") }),
+			"refuse": func(ts *testscript.TestScript, end bool, args []string) {
+				var err error
+				if !end {
+					err = errors.New(strings.Join(args, " "))
+				}
+				ts.Value("lab").(*testLab).pods.Refuse(err)
+			},
 			"restart": func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(ts.Value("lab").(*testLab).restart()) },
 			"await":   await,
 			"code":    code,

@@ -131,6 +131,14 @@ func describe(s query.Scope) string {
 			words = append(words, v)
 		}
 	}
+	units, _ := s["units"].(query.Scope)
+	for _, unit := range sortedKeys(units) {
+		u, ok := units[unit].(query.Scope)
+		if !ok || u["workload-status"] == "active" && u["agent-status"] == "idle" {
+			continue
+		}
+		words = append(words, fmt.Sprintf("%s (%s)", unit, describe(u)))
+	}
 	return strings.Join(words, ", ")
 }
 

@@ -187,6 +187,7 @@ func (a *agent) hook(ctx context.Context, run *model.Context) {
 		return err
 	})
 	a.last = hook.Kind
+	failed := err != nil || outcome.Killed || outcome.ExitCode != 0 && !outcome.Missing
 	switch {
 	case err != nil:
 		d.log.add(unit, "ERROR", "juju.worker.uniter.operation", fmt.Sprintf("hook %q failed: %v", hook, err))
@@ -194,6 +195,14 @@ func (a *agent) hook(ctx context.Context, run *model.Context) {
 		d.log.add(unit, "ERROR", "juju.worker.uniter.operation", fmt.Sprintf("hook %q (via dispatching) failed: %s", hook, describe(outcome)))
 	default:
 		d.log.add(unit, "INFO", "juju.worker.uniter.operation", fmt.Sprintf("ran %q hook (via hook dispatching script: dispatch)", hook))
+	}
+	switch hook.Kind {
+	case juju.PebbleCustomNotice, juju.PebbleCheckFailed, juju.PebbleCheckRecovered:
+		// The failure ends the part of Juju's agent that runs hooks; the agent
+		// starts it again a little later.
+		if failed {
+			wait(ctx, d.timing.Worker)
+		}
 	}
 }
 

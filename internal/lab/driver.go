@@ -20,10 +20,11 @@ type driver struct {
 	// Below is guarded by d.mu.
 	address   string // of the present pod
 	pod       Pod
-	ready     bool // the present pod's containers answered and its agent was idle
-	replacing bool // the present pod is to be replaced
-	forced    bool // and without grace
-	retired   bool // the unit is gone
+	ready     bool   // the present pod's containers answered and its agent was idle
+	replacing bool   // the present pod is to be replaced
+	forced    bool   // and without grace
+	retired   bool   // the unit is gone
+	fault     string // why there is no pod
 	// end ends the session with the present pod.
 	end context.CancelCauseFunc
 }
@@ -122,6 +123,7 @@ func (u *driver) run(ctx context.Context) {
 		pod, fresh, err := u.obtain(ctx)
 		if err != nil {
 			u.d.log.add(u.unit, "ERROR", "lab", err.Error())
+			u.blame(err)
 			wait(ctx, backoff(failures, time.Second, 30*time.Second))
 			failures++
 			continue
@@ -201,10 +203,18 @@ func (u *driver) obtain(ctx context.Context) (pod Pod, fresh bool, err error) {
 	return pod, true, nil
 }
 
+// blame shows in the status why there is no pod.
+func (u *driver) blame(err error) {
+	u.d.mu.Lock()
+	defer u.d.mu.Unlock()
+	u.fault = err.Error()
+	u.d.touch()
+}
+
 func (u *driver) hold(pod Pod, address string) {
 	u.d.mu.Lock()
 	defer u.d.mu.Unlock()
-	u.pod, u.address, u.ready, u.replacing, u.forced = pod, address, false, false, false
+	u.pod, u.address, u.ready, u.replacing, u.forced, u.fault = pod, address, false, false, false, ""
 }
 
 // release ends a pod whose session is over.

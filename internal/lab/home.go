@@ -73,16 +73,14 @@ func Remove(home string) error {
 }
 
 // writeAtomically replaces a file as a whole, so that a reader and a restart
-// see the old content or the new one.
+// see the old content or the new one. It does not wait for the disk: what
+// would need that, the machine's own crash, ends all pods, too.
 func writeAtomically(file string, content []byte) error {
 	partial, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-")
 	if err != nil {
 		return err
 	}
 	_, err = partial.Write(content)
-	if err == nil {
-		err = partial.Sync()
-	}
 	if closed := partial.Close(); err == nil {
 		err = closed
 	}

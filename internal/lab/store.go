@@ -49,6 +49,9 @@ type podRecord struct {
 	Address  string `json:"address"`
 	Dir      string `json:"dir"`
 	Revision int    `json:"revision"`
+	// Heard is the time of the last notice of each container that the model
+	// was told of. The model keeps those that an agent has to hear again.
+	Heard map[string]time.Time `json:"heard,omitempty"`
 }
 
 func newState() state {

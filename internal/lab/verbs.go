@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/lab/api"
 	"github.com/pulsar-charms/pulsar-charms/internal/model"
 )
@@ -359,6 +360,13 @@ func (d *Daemon) status(context.Context, api.None) (api.Observation, error) {
 			return seen, err
 		}
 		seen.Status = status
+		for unit, driver := range d.drivers {
+			shown, ok := status.Applications[juju.Application(unit)].Units[unit]
+			if ok && driver.fault != "" {
+				shown.Workload.Current, shown.Workload.Message = "error", driver.fault
+				status.Applications[juju.Application(unit)].Units[unit] = shown
+			}
+		}
 		for _, r := range m.Relations() {
 			kind, message := "regular", ""
 			if r.Peer {

@@ -74,12 +74,20 @@ func (w *watch) boots(ctx context.Context) {
 	}
 }
 
-// notices waits for custom notices and for checks that fail or recover. An
-// agent keeps its place in memory only, so a new one hears all again.
+// notices waits for custom notices and for checks that fail or recover. What
+// the model was told once it remembers: a new agent hears it again from there.
 func (w *watch) notices(ctx context.Context) {
 	d := w.u.d
-	var after time.Time
+	d.mu.Lock()
+	record := d.record.State.Pods[w.u.unit]
+	d.mu.Unlock()
+	if record == nil {
+		return
+	}
 	for ctx.Err() == nil {
+		d.mu.Lock()
+		after := record.Heard[w.container]
+		d.mu.Unlock()
 		asking, cancel := context.WithTimeout(ctx, noticeWait+10*time.Second)
 		list, err := w.pebble.Notices(asking, after)
 		cancel()
@@ -88,40 +96,63 @@ func (w *watch) notices(ctx context.Context) {
 			continue
 		}
 		for _, n := range list {
-			if n.LastRepeated.After(after) {
-				after = n.LastRepeated
+			err := w.hear(ctx, record, n)
+			if ctx.Err() != nil {
+				return
 			}
-			if err := w.hear(ctx, n); err != nil && ctx.Err() == nil {
+			if err != nil {
 				d.log.add(w.u.unit, "WARNING", "lab", fmt.Sprintf("notice %s of %s: %v", n.ID, w.container, err))
 			}
 		}
 	}
 }
 
-func (w *watch) hear(ctx context.Context, n Notice) error {
-	unit, container := w.u.unit, w.container
+// heard notes that the model knows of a notice; d.mu is held.
+func (w *watch) heard(record *podRecord, n Notice) {
+	if record.Heard == nil {
+		record.Heard = map[string]time.Time{}
+	}
+	if n.LastRepeated.After(record.Heard[w.container]) {
+		record.Heard[w.container] = n.LastRepeated
+	}
+}
+
+func (w *watch) hear(ctx context.Context, record *podRecord, n Notice) error {
+	d, unit, container := w.u.d, w.u.unit, w.container
 	if n.Type == "custom" {
-		return w.u.d.update(func(m *model.Model) error { return m.Notice(unit, container, n.ID, n.Type, n.Key) })
+		return d.update(func(m *model.Model) error {
+			w.heard(record, n)
+			return m.Notice(unit, container, n.ID, n.Type, n.Key)
+		})
 	}
-	switch n.LastData["kind"] {
-	case "perform-check", "recover-check":
-	default:
-		return nil
-	}
-	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	c, err := w.pebble.Change(asking, n.Key)
-	if err != nil {
-		return nil // pruned: the check has moved on since
-	}
-	check, failed, ok := checkEvent(c)
+	check, failed, ok := w.checkOf(ctx, n)
 	if !ok {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		w.heard(record, n)
 		return nil
 	}
-	return w.u.d.update(func(m *model.Model) error {
+	return d.update(func(m *model.Model) error {
+		w.heard(record, n)
 		if failed {
 			return m.CheckFailed(unit, container, check)
 		}
 		return m.CheckRecovered(unit, container, check)
 	})
+}
+
+// checkOf asks Pebble which check a change is about, if any.
+func (w *watch) checkOf(ctx context.Context, n Notice) (check string, failed, ok bool) {
+	switch n.LastData["kind"] {
+	case "perform-check", "recover-check":
+	default:
+		return "", false, false
+	}
+	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	c, err := w.pebble.Change(asking, n.Key)
+	if err != nil {
+		return "", false, false // pruned: the check has moved on since
+	}
+	return checkEvent(c)
 }

@@ -56,6 +56,7 @@ type Runtime struct {
 	pods    map[string]*Pod // by directory
 	started []string
 	boots   int
+	refusal error
 }
 
 // New returns a Runtime that runs these charms, by application. An
@@ -64,8 +65,21 @@ func New(charms map[string]Charm) *Runtime {
 	return &Runtime{charms: charms, pods: map[string]*Pod{}}
 }
 
+// Refuse makes all later starts of pods fail; nil ends that.
+func (r *Runtime) Refuse(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refusal = err
+}
+
 // Start implements lab.Runtime.
 func (r *Runtime) Start(_ context.Context, spec lab.PodSpec) (lab.Pod, error) {
+	r.mu.Lock()
+	refusal := r.refusal
+	r.mu.Unlock()
+	if refusal != nil {
+		return nil, refusal
+	}
 	for _, container := range spec.Containers {
 		for _, m := range container.Storage {
 			if _, err := os.Stat(m.Source); err != nil {
