@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -60,7 +61,7 @@ func Remove(home string) error {
 		// The only error of Glob is a bad pattern.
 		names, _ := filepath.Glob(filepath.Join(home, pattern))
 		for _, name := range names {
-			errs = append(errs, os.RemoveAll(name))
+			errs = append(errs, removeTree(name))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -70,6 +71,23 @@ func Remove(home string) error {
 		return nil
 	}
 	return os.Remove(home)
+}
+
+// removeTree removes a tree in which overlays have left directories that
+// their owner may not read.
+func removeTree(tree string) error {
+	err := os.RemoveAll(tree)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	// What cannot be opened up shows when it cannot be removed.
+	_ = filepath.WalkDir(tree, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(tree)
 }
 
 // writeAtomically replaces a file as a whole, so that a reader and a restart
