@@ -52,9 +52,11 @@ func TestScripts(t *testing.T) {
 			return l.start()
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"die":    onPod(func(p *labtest.Pod, _ []string) { p.Die() }),
-			"notify": onPod(func(p *labtest.Pod, args []string) { p.Notify(args[0], args[1]) }),
-			"check":  onPod(func(p *labtest.Pod, args []string) { p.Check(args[0], args[1], args[2] == "failed") }),
+			"die":     onPod(func(p *labtest.Pod, _ []string) { p.Die() }),
+			"notify":  onPod(func(p *labtest.Pod, args []string) { p.Notify(args[0], args[1]) }),
+			"check":   onPod(func(p *labtest.Pod, args []string) { p.Check(args[0], args[1], args[2] == "failed") }),
+			"release": onPod(func(p *labtest.Pod, _ []string) { p.WriteFile("/release", nil) }),
+			"started": started,
 			"refuse": func(ts *testscript.TestScript, end bool, args []string) {
 				var err error
 				if !end {
@@ -122,6 +124,26 @@ func onPod(do func(*labtest.Pod, []string)) func(*testscript.TestScript, bool, [
 	}
 }
 
+// started waits until a unit has had so many pods, and no more.
+func started(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		count := 0
+		for _, unit := range ts.Value("lab").(*testLab).pods.Started() {
+			if unit == args[0] {
+				count++
+			}
+		}
+		if fmt.Sprint(count) == args[1] {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s has had %d pods, want %s", args[0], count, args[1])
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // await runs a command of charmlab until its output matches a pattern.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	pattern := regexp.MustCompile(args[0])
@@ -181,6 +203,14 @@ func charm(h *labtest.Hook) int {
 	case juju.PebbleCustomNotice, juju.PebbleCheckFailed, juju.PebbleCheckRecovered, juju.Stop, juju.UpgradeCharm, juju.PebbleReady:
 		if _, err := h.Tool("juju-log", "saw", h.Hook.String(), h.NoticeKey+h.CheckName); err != nil {
 			return fail(err)
+		}
+	case juju.Remove:
+		// A slow db/1 is not removed before its release.
+		for mood == "slow" && h.UnitName == "db/1" && h.Err() == nil {
+			if _, err := h.Pod.ReadFile("/release"); err == nil {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
 		}
 	case juju.ConfigChanged:
 		if mood == "bad" {

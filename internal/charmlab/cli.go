@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"gopkg.in/yaml.v3"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/jujuc"
@@ -71,7 +72,7 @@ func (c *command) run(ctx context.Context, args []string) int {
 		return 0
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
+	case errors.As(err, &usage):
 		fmt.Fprintf(c.stderr, "ERROR %v\n", err)
 		return 2
 	case ctx.Err() != nil:
@@ -100,11 +101,19 @@ The state is in $CHARMLAB_HOME, or else in charmlab under $XDG_STATE_HOME or
 			c.home = home
 			return err
 		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownVerb(args[0], cmd.SuggestionsFor(args[0]))
+		},
+		Args:                       cobra.ArbitraryArgs,
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
 	root.SetIn(c.stdin)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringP("model", "m", "", "model to work on; there is only one")
 	root.PersistentFlags().Lookup("model").Hidden = true
@@ -121,16 +130,37 @@ The state is in $CHARMLAB_HOME, or else in charmlab under $XDG_STATE_HOME or
 	return root
 }
 
+// unknownVerb is in juju's words.
+func unknownVerb(name string, similar []string) error {
+	text := fmt.Sprintf("charmlab: %q is not a charmlab command. See \"charmlab --help\".", name)
+	if len(similar) > 0 {
+		text += "\n\nDid you mean:\n\t" + strings.Join(similar, "\n\t")
+	}
+	return usageError{errors.New(text)}
+}
+
+// flagError says in juju's words what is wrong with a flag.
+func flagError(err error) error {
+	if _, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		_, name, _ := strings.Cut(err.Error(), ": ")
+		return usageError{fmt.Errorf("option provided but not defined: %s", name)}
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return usageError{fmt.Errorf("invalid value %q for option --%s: %w", invalid.GetValue(), invalid.GetFlag().Name, invalid.Unwrap())}
+	}
+	return usageError{err}
+}
+
 // lab returns a client of the lab's daemon, which it starts if need be.
 func (c *command) lab(ctx context.Context) (*client, error) {
 	cl := newClient(lab.Socket(c.home))
-	if hello(ctx, cl) == nil {
-		return cl, nil
+	cl.again = func(ctx context.Context) error {
+		if hello(ctx, cl) == nil {
+			return nil
+		}
+		return c.start(ctx, c.home, c.stderr)
 	}
-	if err := c.start(ctx, c.home, c.stderr); err != nil {
-		return nil, err
-	}
-	return cl, hello(ctx, cl)
+	return cl, cl.again(ctx)
 }
 
 // arguments checks the number of arguments; max < 0 means any number. What

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/lab/api"
 )
@@ -17,7 +18,14 @@ import (
 type client struct {
 	socket string
 	http   *http.Client
+	// again brings back a daemon that does not answer any more; nil if it
+	// need not be there.
+	again func(context.Context) error
 }
+
+// questions are the verbs that change nothing: they may be asked again if the
+// daemon died over them.
+var questions = []string{"status", "wait", "task", "config", "show-unit", "pods"}
 
 func newClient(socket string) *client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -25,6 +33,11 @@ func newClient(socket string) *client {
 	}
 	return &client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial}}}
 }
+
+// lostError is a daemon that went away before its answer was complete.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string { return fmt.Sprintf("lost the lab's daemon: %v", e.cause) }
 
 // errNoDaemon is a socket that is missing or that nobody answers.
 var errNoDaemon = errors.New("the lab is not running")
@@ -46,7 +59,7 @@ func (c *client) post(ctx context.Context, verb string, request any) (*http.Resp
 		if errors.As(err, &op) && op.Op == "dial" {
 			return nil, errNoDaemon
 		}
-		return nil, fmt.Errorf("cannot ask the lab: %w", err)
+		return nil, &lostError{err}
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
@@ -62,6 +75,20 @@ func (c *client) post(ctx context.Context, verb string, request any) (*http.Resp
 
 // ask sends a verb's request and reads its whole answer.
 func ask[A any](ctx context.Context, c *client, verb string, request any) (A, error) {
+	for {
+		answer, err := askOnce[A](ctx, c, verb, request)
+		var lost *lostError
+		if err == nil || ctx.Err() != nil || !errors.Is(err, errNoDaemon) && !errors.As(err, &lost) ||
+			c.again == nil || !slices.Contains(questions, verb) {
+			return answer, err
+		}
+		if err := c.again(ctx); err != nil {
+			return answer, err
+		}
+	}
+}
+
+func askOnce[A any](ctx context.Context, c *client, verb string, request any) (A, error) {
 	var answer A
 	resp, err := c.post(ctx, verb, request)
 	if err != nil {
@@ -72,7 +99,7 @@ func ask[A any](ctx context.Context, c *client, verb string, request any) (A, er
 	decoder := json.NewDecoder(resp.Body)
 	decoder.UseNumber()
 	if err := decoder.Decode(&answer); err != nil {
-		return answer, fmt.Errorf("cannot read the lab's answer to %s: %w", verb, err)
+		return answer, &lostError{fmt.Errorf("cannot read its answer to %s: %w", verb, err)}
 	}
 	return answer, nil
 }

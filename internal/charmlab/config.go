@@ -17,7 +17,7 @@ func (c *command) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config <application> [--reset <key>[,<key>]] [<key>][=<value>]...",
 		Short: "Show, set or reset an application's options",
-		Args:  arguments(1, -1, "no application specified"),
+		Args:  arguments(1, -1, "no application name specified"),
 	}
 	out := addFormat(cmd, "yaml", "json", "tabular")
 	cmd.Flags().StringSliceVar(&reset, "reset", nil, "options to set back to their default")

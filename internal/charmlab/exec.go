@@ -9,11 +9,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/lab/api"
@@ -187,6 +189,14 @@ func (c *command) sshCommand() *cobra.Command {
 
 // attach runs a command in a container with the streams of this process.
 func (c *command) attach(ctx context.Context, cl *client, request api.Exec) error {
+	if in, ok := c.stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) && isTerminal(c.stdout) {
+		// The pods' exec knows only pipes; script, which is on every machine,
+		// gives the command a terminal at their other end.
+		request.Argv = []string{"script", "-qefc", "stty rows " + rows(in) + "; exec " + quote(request.Argv), "/dev/null"}
+		if old, err := term.MakeRaw(int(in.Fd())); err == nil {
+			defer term.Restore(int(in.Fd()), old)
+		}
+	}
 	conn, answer, err := cl.upgrade(ctx, "ssh", request)
 	if err != nil {
 		return err
@@ -222,6 +232,15 @@ func (c *command) attach(ctx context.Context, cl *client, request api.Exec) erro
 			return &exitError{code}
 		}
 	}
+}
+
+// rows is the size of a terminal as stty's arguments.
+func rows(terminal *os.File) string {
+	columns, lines, err := term.GetSize(int(terminal.Fd()))
+	if err != nil {
+		columns, lines = 80, 24
+	}
+	return fmt.Sprintf("%d columns %d", lines, columns)
 }
 
 // handshake asks for a raw stream by HTTP's upgrade and reads the head of

@@ -16,7 +16,7 @@ func (c *command) showUnitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show-unit <unit>...",
 		Short: "Show units with their relation data",
-		Args:  arguments(1, -1, "a unit name must be supplied"),
+		Args:  arguments(1, -1, "an unit name must be supplied"),
 	}
 	out := addFormat(cmd, "yaml", "json")
 	cmd.Flags().StringVar(&endpoint, "endpoint", "", "only relations of this endpoint")

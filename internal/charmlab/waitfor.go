@@ -109,10 +109,7 @@ func (c *command) await(ctx context.Context, cl *client, a awaited) error {
 			_, err = ask[api.Changed](ctx, cl, "wait", api.Wait{After: seen.Change, Seconds: 30})
 		}
 		if err != nil && ctx.Err() == nil {
-			// The daemon may just be coming back.
-			if cl, err = c.lab(ctx); err != nil {
-				return err
-			}
+			return err
 		}
 		if ctx.Err() == context.DeadlineExceeded {
 			return fmt.Errorf("timed out waiting for %s %q to reach goal state %s after %s; it is: %s", a.kind, a.name, a.query, a.timeout, strings.TrimPrefix(last, a.kind+" "))

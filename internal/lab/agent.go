@@ -163,6 +163,16 @@ func (a *agent) sleep() time.Duration {
 func (a *agent) hook(ctx context.Context, run *model.Context) {
 	d, unit, hook := a.u.d, a.u.unit, run.Hook()
 	outcome, err := a.dispatch(ctx, run)
+	if outcome.Killed || err != nil {
+		// Was it the hook alone, or has the whole pod died? That shows a moment
+		// later.
+		select {
+		case <-ctx.Done():
+		case <-a.pod.Gone():
+			return
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
 	if ctx.Err() != nil {
 		return
 	}

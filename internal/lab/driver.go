@@ -300,11 +300,8 @@ func (u *driver) session(parent context.Context, pod Pod, fresh bool) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := d.update(func(m *model.Model) error {
-		return m.PodUp(u.unit, model.PodInfo{Address: address, Fresh: fresh})
-	})
-	if err != nil {
-		d.log.add(u.unit, "WARNING", "lab", err.Error())
+	if err := u.up(ctx, model.PodInfo{Address: address, Fresh: fresh}); err != nil {
+		return err
 	}
 	var containers []model.Container
 	d.mu.Lock()
@@ -324,4 +321,26 @@ func (u *driver) session(parent context.Context, pod Pod, fresh bool) error {
 		return cause
 	}
 	return context.Cause(ctx)
+}
+
+// up tells the model that the agent started. A unit that is dead, and only
+// waits for others to follow, has no agent any more; one that is made again
+// under the same name has.
+func (u *driver) up(ctx context.Context, info model.PodInfo) error {
+	d := u.d
+	for {
+		err := d.update(func(m *model.Model) error { return m.PodUp(u.unit, info) })
+		if err == nil {
+			return nil
+		}
+		d.mu.Lock()
+		changed := d.changed
+		d.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-changed:
+		case <-time.After(time.Second):
+		}
+	}
 }

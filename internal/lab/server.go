@@ -53,6 +53,10 @@ func serve[Q, A any](mux *http.ServeMux, verb string, do func(context.Context, Q
 			return
 		}
 		answer, err := do(r.Context(), request)
+		if err != nil && r.Context().Err() != nil {
+			// The daemon is ending: a caller that is hung up on knows what to do.
+			panic(http.ErrAbortHandler)
+		}
 		if err != nil {
 			refuse(w, err)
 			return
@@ -205,7 +209,7 @@ func (d *Daemon) wait(ctx context.Context, q api.Wait) (api.Changed, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return api.Changed{}, errors.New("the lab's daemon is ending")
+			return api.Changed{}, ctx.Err()
 		case <-timer.C:
 			return api.Changed{Count: count}, nil
 		case <-changed:
