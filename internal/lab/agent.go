@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
@@ -81,7 +82,7 @@ func (a *agent) step(ctx context.Context) (*model.Context, wakeup, error) {
 		switch {
 		case a.u.replacing:
 			return nil, wakeup{}, errReplaced
-		case a.last != juju.Remove && !contains(m.OutdatedPods(juju.Application(unit)), unit):
+		case a.last != juju.Remove && !slices.Contains(m.OutdatedPods(juju.Application(unit)), unit):
 			return nil, wakeup{}, errGaveUp
 		}
 	}
@@ -336,7 +337,7 @@ func (a *agent) environment(run *model.Context) juju.Environment {
 func (a *agent) tools(run *model.Context) jujuc.Handler {
 	d, known, logged := a.u.d, model.Tools(), 0
 	return func(call jujuc.Request) (jujuc.Response, error) {
-		if !contains(known, call.CommandName) {
+		if !slices.Contains(known, call.CommandName) {
 			return jujuc.Response{}, jujuc.UnknownCommand(call.CommandName)
 		}
 		files := func(path string) ([]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 
@@ -157,20 +158,11 @@ func (d *Daemon) roll(m *model.Model, app string) {
 		if driver == nil || driver.replacing {
 			return
 		}
-		if !contains(outdated, unit) && !driver.ready {
+		if !slices.Contains(outdated, unit) && !driver.ready {
 			return
 		}
 	}
 	d.drivers[outdated[0]].replace(false)
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *Daemon) hosts() string { return filepath.Join(d.home, "hosts") }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -223,12 +224,12 @@ func checkResources(charm *model.Charm, given map[string]string, all bool) error
 func (d *Daemon) resolveUnit(m *model.Model, unit string) (string, error) {
 	app, isLeader := strings.CutSuffix(unit, "/leader")
 	if !isLeader {
-		if !contains(m.Units(), unit) {
+		if !slices.Contains(m.Units(), unit) {
 			return "", fmt.Errorf("unit %q not found", unit)
 		}
 		return unit, nil
 	}
-	if !contains(m.Applications(), app) {
+	if !slices.Contains(m.Applications(), app) {
 		return "", fmt.Errorf("application %q not found", app)
 	}
 	leader := m.Leader(app)
