@@ -50,16 +50,20 @@ type settings struct {
 	timeout          time.Duration
 }
 
-func parse(args []string, stderr io.Writer) (command string, s settings, err error) {
+// parse reads the command line. Asked for help, its error is a *helpError.
+func parse(args []string) (command string, s settings, err error) {
 	if len(args) == 0 {
 		return "", s, errors.New("no command")
 	}
 	command = args[0]
+	if slices.Contains([]string{"help", "-h", "-help", "--help"}, command) {
+		return "", s, &helpError{}
+	}
 	if !slices.Contains([]string{"produce", "consume", "run", "check", "total"}, command) {
 		return "", s, fmt.Errorf("unknown command %q", command)
 	}
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard) // Main prints the error once
 	flags.StringVar(&s.serviceURL, "service-url", "", "pulsar://host:6650,host:6650")
 	flags.StringVar(&s.webServiceURL, "web-service-url", "", "http://host:8080,host:8080")
 	flags.StringVar(&s.topicName, "topic", "", "persistent://tenant/namespace/name")
@@ -74,13 +78,29 @@ func parse(args []string, stderr io.Writer) (command string, s settings, err err
 	flags.StringVar(&s.subscriptionType, "subscription-type", "shared", "exclusive, shared, failover or key-shared")
 	flags.DurationVar(&s.idle, "idle", 3*time.Second, "consume: end when nothing came for so long")
 	flags.DurationVar(&s.timeout, "timeout", time.Minute, "produce, consume, check: give up after so long")
-	if err := flags.Parse(args[1:]); err != nil {
+	if err := flags.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+		return "", s, &helpError{flags}
+	} else if err != nil {
 		return "", s, err
 	}
 	if flags.NArg() > 0 {
 		return "", s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	return command, s, s.validate(command)
+}
+
+// helpError asks for help: of all commands, or of one with its flags.
+type helpError struct{ flags *flag.FlagSet }
+
+func (e *helpError) Error() string { return flag.ErrHelp.Error() }
+
+func (e *helpError) print(w io.Writer) {
+	fmt.Fprint(w, usage)
+	if e.flags != nil {
+		fmt.Fprintf(w, "\nflags of %s:\n", e.flags.Name())
+		e.flags.SetOutput(w)
+		e.flags.PrintDefaults()
+	}
 }
 
 func (s *settings) validate(command string) (err error) {
@@ -101,8 +121,12 @@ func (s *settings) validate(command string) (err error) {
 		return errors.New("flag --journal is needed")
 	case s.name == "" || strings.ContainsAny(s.name, "/ \t\n"):
 		return fmt.Errorf("flag --name: %q is not a name", s.name)
-	case s.rate < 0 || s.size < 0 || s.timeout <= 0:
-		return errors.New("flags --rate, --size and --timeout cannot be negative")
+	case s.rate < 0 || s.size < 0:
+		return errors.New("flags --rate and --size cannot be negative")
+	case s.timeout <= 0:
+		return errors.New("flag --timeout: nothing can be done in no time")
+	case s.partitions < 1:
+		return fmt.Errorf("flag --partitions: %d is less than 1", s.partitions)
 	case command == "produce" && s.count == 0:
 		return errors.New("flag --count: produce needs an end")
 	case command == "run" && !slices.Contains([]string{"produce", "consume", "both"}, s.mode):
@@ -126,11 +150,13 @@ func (s settings) consumption() consumption {
 // SIGTERM. It prints an account.Result as one line of JSON, except for run,
 // and returns the exit code.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	command, s, err := parse(args, stderr)
+	command, s, err := parse(args)
+	if help, ok := errors.AsType[*helpError](err); ok {
+		help.print(stdout)
+		return ExitDone
+	}
 	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintf(stderr, "client: %v\n%s", err, usage)
-		}
+		fmt.Fprintf(stderr, "client: %v\n%s", err, usage)
 		return ExitUsage
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))

@@ -30,6 +30,8 @@ func TestUsage(t *testing.T) {
 		{"unknown type", with("consume", "--subscription-type", "Shared"), `flag --subscription-type: "Shared" is not one of exclusive`},
 		{"stray argument", with("check", "x"), `unexpected argument "x"`},
 		{"negative", with("run", "--rate", "-1"), "cannot be negative"},
+		{"no time", with("run", "--timeout", "0s"), "flag --timeout: nothing can be done in no time"},
+		{"no partition", with("check", "--partitions", "0"), "flag --partitions: 0 is less than 1"},
 		{"not a number", with("run", "--rate", "x"), `invalid value "x" for flag -rate`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -38,10 +40,28 @@ func TestUsage(t *testing.T) {
 			if code := Main(t.Context(), test.args, &stdout, &stderr); code != ExitUsage {
 				t.Errorf("got exit code %d", code)
 			}
-			if !strings.Contains(stderr.String(), test.want) || stdout.Len() > 0 {
+			if strings.Count(stderr.String(), test.want) != 1 || stdout.Len() > 0 {
 				t.Errorf("got stdout %q, stderr %q; want %q", &stdout, &stderr, test.want)
 			}
 		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ args, want []string }{
+		{[]string{"--help"}, []string{"usage: client", "compare the journals"}},
+		{[]string{"produce", "-h"}, []string{"usage: client", "flags of produce:", "-rate int"}},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := Main(t.Context(), test.args, &stdout, &stderr); code != ExitDone || stderr.Len() > 0 {
+			t.Errorf("%q: exit code %d, stderr %q", test.args, code, &stderr)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(stdout.String(), want) {
+				t.Errorf("%q: no %q in %q", test.args, want, &stdout)
+			}
+		}
 	}
 }
 
