@@ -31,7 +31,7 @@ simulate: ## Run the simulator on SEEDS histories (SEEDS=100000 for long)
 
 .PHONY: bench
 bench: build ## Measure deploy to first message, and one hook, against their peers
-	@go test ./tests/bench -run '^TestBench$$' -count=1 -timeout 60m -v -bench-run
+	@go run ./tests/bench -build $(BUILD)
 
 .PHONY: build
 build: ## Build charmlab and pack the charms for this machine

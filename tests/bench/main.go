@@ -1,0 +1,133 @@
+// Command bench measures what the charms cost, side by side with what does the
+// same without them:
+//
+//   - from "charmlab deploy" to the first message, against the same nine JVMs
+//     that a plain script starts in the best order, with the flags and
+//     configuration that the charms have rendered;
+//   - one config-changed hook of the charm bookie that has nothing to change,
+//     over the agent's socket and over forked hook tools.
+//
+// It is a program and not a test: on a busy machine its figures say little, so
+// nothing depends on them. Run it with make bench.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/pod"
+)
+
+// options are the flags.
+type options struct {
+	build string // absolute path of the directory that make build fills
+	runs  int
+	hooks int
+	only  string
+	keep  string
+}
+
+// First arguments under which the program is a part of itself.
+const (
+	probeCommand = "probe" // looks at a cluster from inside of its network
+	hookCommand  = "hook"  // measures hooks, in a machine of its own
+)
+
+func main() {
+	if pod.Reexec() {
+		return
+	}
+	if filepath.Base(os.Args[0]) == doubleName {
+		exit(serveBookie())
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) == 3 && os.Args[1] == probeCommand {
+		exit(probe(ctx, os.Args[2]))
+		return
+	}
+	inside := len(os.Args) > 1 && os.Args[1] == hookCommand
+	args := os.Args[1:]
+	if inside {
+		args = args[1:]
+	}
+	o, err := parse(args)
+	switch {
+	case err != nil:
+	case inside:
+		err = compareHooks(ctx, o)
+	default:
+		err = bench(ctx, o, args)
+	}
+	exit(err)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "ERROR %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	flags.StringVar(&o.build, "build", "build", "directory that make build has filled")
+	flags.IntVar(&o.runs, "runs", 2, "deployments of each kind; the best counts")
+	flags.IntVar(&o.hooks, "hooks", 20, "hooks over each transport, after three that do not count")
+	flags.StringVar(&o.only, "only", "", "measure only deploy, or only hook")
+	flags.StringVar(&o.keep, "keep", "", "directory for the logs of the last deployment")
+	_ = flags.Parse(args) // it exits
+	if flags.NArg() > 0 || o.runs < 1 || o.hooks < 1 || o.only != "" && o.only != "deploy" && o.only != "hook" {
+		flags.Usage()
+		return o, errors.New("cannot make sense of the arguments")
+	}
+	var err error
+	o.build, err = filepath.Abs(o.build)
+	return o, err
+}
+
+func bench(ctx context.Context, o options, args []string) error {
+	if err := printSizes(o); err != nil {
+		return err
+	}
+	if o.only != "deploy" {
+		code, err := pod.Enter(append([]string{hookCommand}, args...), os.Environ())
+		if err != nil {
+			return fmt.Errorf("cannot make namespaces for the hooks: %w", err)
+		}
+		if code != 0 {
+			return errors.New("cannot measure hooks")
+		}
+	}
+	if o.only != "hook" {
+		return compareDeployments(ctx, o)
+	}
+	return nil
+}
+
+func (o options) charmlab() string { return filepath.Join(o.build, "charmlab") }
+
+func (o options) charm(name string) string {
+	return filepath.Join(o.build, name+"_"+runtime.GOARCH+".charm")
+}
+
+func printSizes(o options) error {
+	t := newTable("Size of the packed charms", "charm", "MB")
+	for _, name := range []string{"pulsar", "bookie", "pulsar-client-dummy"} {
+		info, err := os.Stat(o.charm(name))
+		if err != nil {
+			return fmt.Errorf("cannot find a charm, run make build: %w", err)
+		}
+		t.add(name, fmt.Sprintf("%.1f", float64(info.Size())/1e6))
+	}
+	return t.print()
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/model"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/relation"
+)
+
+// deploy makes three bookies and a pulsar of three units that has what bookies
+// need.
+func (s *stage) deploy(bookie *model.Charm) error {
+	err := errors.Join(
+		s.model.Deploy(model.DeployArgs{App: "bookie", Charm: bookie, Units: 3, Config: map[string]string{"profile": "testing"}}),
+		s.model.Deploy(model.DeployArgs{App: "pulsar", Units: 3, Charm: &model.Charm{
+			Name: "pulsar", Endpoints: []model.Endpoint{{Name: "zookeeper", Role: model.Provider, Interface: "zookeeper"}},
+		}}),
+	)
+	if err != nil {
+		return err
+	}
+	if _, err := s.model.Integrate("bookie:zookeeper", "pulsar:zookeeper"); err != nil {
+		return err
+	}
+	for n, unit := range s.model.Units() {
+		if err := s.model.PodUp(unit, model.PodInfo{Address: fmt.Sprintf("10.1.0.%d", 10+n), Fresh: true}); err != nil {
+			return err
+		}
+		for _, storage := range s.model.Storages(unit) {
+			if err := s.model.StorageProvisioned(unit, storage.ID, "/var/lib/juju/storage/"+storage.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle runs hooks until all are through, and the measured unit's status has
+// become active in a last hook that wrote nothing.
+func (s *stage) settle(ctx context.Context) error {
+	silent, posts := false, 0
+	for !silent || s.model.WorkloadStatus(unit).Name != juju.Active {
+		if err := ctx.Err(); err != nil {
+			status := s.model.WorkloadStatus(unit)
+			return fmt.Errorf("%w with status %s: %s", err, status.Name, status.Message)
+		}
+		ready := s.model.Ready()
+		if len(ready) == 0 {
+			if err := s.model.UpdateStatusDue(unit); err != nil {
+				return err
+			}
+			continue
+		}
+		c, err := s.model.Begin(ready[0], s.model.Next(ready[0])[0])
+		if err != nil {
+			return err
+		}
+		if c.Unit() != unit {
+			if err := s.play(c); err != nil {
+				return err
+			}
+			continue
+		}
+		result, err := s.dispatch(ctx, c, socket)
+		if err != nil {
+			return err
+		}
+		if silent = result.writes == 0; silent {
+			before := posts
+			_, posts = s.requests()
+			silent = posts == before
+		}
+	}
+	return nil
+}
+
+// play is a hook of another unit: it writes what its charm would have.
+func (s *stage) play(c *model.Context) error {
+	if c.Hook().Kind == juju.RelationJoined {
+		switch juju.Application(c.Unit()) {
+		case "bookie":
+			if err := write(c, "cluster", false, ops.Bag{"healthy": "true", "restart-wanted": "false"}); err != nil {
+				return err
+			}
+		case "pulsar":
+			if s.model.Leader("pulsar") != c.Unit() {
+				break
+			}
+			offer, err := ops.Encode(offered(s.model.UnitsOf("pulsar")))
+			if err != nil {
+				return err
+			}
+			if err := write(c, "zookeeper", true, offer); err != nil {
+				return err
+			}
+		}
+	}
+	return c.End(model.Outcome{})
+}
+
+func offered(units []string) relation.ZooKeeperOffer {
+	var endpoints []string
+	for _, unit := range units {
+		endpoints = append(endpoints, juju.UnitFQDN(unit, "bench", juju.DefaultClusterDomain)+":2181")
+	}
+	return relation.ZooKeeperOffer{
+		Endpoints: endpoints, MetadataServiceURI: "zk+hierarchical://" + strings.Join(endpoints, ";") + "/ledgers",
+		MetadataInitialised: true, ClusterName: "pulsar", MaxFrameSize: 5253120, SessionTimeout: 10000,
+	}
+}
+
+// write writes into the unit's or, as leader, the application's databag of the
+// relation of an endpoint.
+func write(c *model.Context, endpoint string, app bool, bag ops.Bag) error {
+	code, ids, stderr, _ := c.Run("relation-ids", []string{endpoint}, nil, false, nil)
+	if code == 0 {
+		args := []string{"-r", strings.TrimSpace(string(ids))}
+		if app {
+			args = append(args, "--app")
+		}
+		for _, key := range slices.Sorted(maps.Keys(bag)) {
+			args = append(args, key+"="+bag[key])
+		}
+		code, _, stderr, _ = c.Run("relation-set", args, nil, false, nil)
+	}
+	if code != 0 {
+		return fmt.Errorf("cannot play %s of %s: %s", c.Hook(), c.Unit(), stderr)
+	}
+	return nil
+}
