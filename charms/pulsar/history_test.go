@@ -144,6 +144,9 @@ func (w *world) step() bool {
 		if w.rand.IntN(4) == 0 && p.server && w.quorum() {
 			p.writeMembership()
 		}
+		if w.rand.IntN(4) == 0 {
+			w.must(w.m.RetryDue(unit))
+		}
 		if w.rand.IntN(3) == 0 {
 			w.watch(p, false)
 		}

@@ -39,6 +39,7 @@ type View struct {
 const (
 	stepSecret = "make the password of ZooKeeper's super user"
 	stepChange = "change ZooKeeper's members"
+	stepHold   = "leave ZooKeeper's members"
 )
 
 // Plan is what this half should be, with its steps bound to the hook.
@@ -50,6 +51,8 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 			p.Steps[i].Run = h.makeSecret
 		case stepChange:
 			p.Steps[i].Run = h.changeMembers
+		case stepHold:
+			p.Steps[i].Run = hold
 		}
 	}
 	return p
@@ -85,6 +88,8 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 	}
 
 	switch {
+	case mustHold(s):
+		p.Steps = append(p.Steps, ops.Step{Name: stepHold})
 	case s.Failure != "":
 	case s.Leader && !s.Dying && s.Cluster.Secret == "" && s.ClusterErr == "":
 		p.Steps = append(p.Steps, ops.Step{Name: stepSecret})
@@ -104,6 +109,20 @@ func ownKeys(bag ops.Bag) ops.Bag {
 		}
 	}
 	return own
+}
+
+// mustHold says that this unit goes, its server's vote still counts and this
+// hook cannot take it out. A voter that stops before it is out of the
+// ensemble may take the quorum with it for ever: the others keep counting it.
+func mustHold(s Snapshot) bool {
+	return s.Dying && len(s.Planned) > 0 && s.State.Version &&
+		slices.Contains(s.Known.Voters(), serverID(s.Ordinal)) && (s.Failure != "" || change(s).Empty())
+}
+
+// hold fails the hook on purpose, for Juju to run it again: nothing else keeps
+// a dying unit, and Juju waits as long as it takes.
+func hold(context.Context) error {
+	return errors.New("no quorum takes the change now; the unit goes when one does")
 }
 
 // change is the change of membership that this unit should make now.

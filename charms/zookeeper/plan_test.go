@@ -287,6 +287,25 @@ func TestPlan(t *testing.T) {
 			want:   outline{Unit: ops.Bag{"zookeeper-state": serving}, Steps: []string{stepChange}},
 		},
 		{
+			name:   "a dying voter without a quorum holds on",
+			change: func(s *Snapshot) { s.Ordinal, s.Planned, s.Dying, s.Mode = 2, []int{0, 1}, true, "" },
+			want:   outline{Unit: ops.Bag{"zookeeper-state": starting}, Steps: []string{stepHold}},
+		},
+		{
+			name: "a dying voter that could not leave holds on",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Failure = 2, []int{0, 1}, true, "change ZooKeeper's members"
+			},
+			want: outline{Unit: ops.Bag{"zookeeper-state": serving}, Steps: []string{stepHold}},
+		},
+		{
+			name: "a dying unit that is out may go",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Known = 2, []int{0, 1}, true, pulsarConfig([]int{0}, []int{1})
+			},
+			want: outline{Unit: ops.Bag{"zookeeper-state": serving}},
+		},
+		{
 			name:   "the whole application goes",
 			change: func(s *Snapshot) { s.Leader, s.Planned, s.Dying = true, nil, true },
 			want: outline{
