@@ -84,6 +84,7 @@ type Hook struct {
 	password ops.Secret
 	config   *zk.Config
 	failure  string
+	held     int
 	last     Snapshot
 }
 

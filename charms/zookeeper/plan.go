@@ -52,7 +52,7 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 		case stepChange:
 			p.Steps[i].Run = h.changeMembers
 		case stepHold:
-			p.Steps[i].Run = hold
+			p.Steps[i].Run = h.hold
 		}
 	}
 	return p
@@ -119,10 +119,25 @@ func mustHold(s Snapshot) bool {
 		slices.Contains(s.Known.Voters(), serverID(s.Ordinal)) && (s.Failure != "" || change(s).Empty())
 }
 
-// hold fails the hook on purpose, for Juju to run it again: nothing else keeps
-// a dying unit, and Juju waits as long as it takes.
-func hold(context.Context) error {
-	return errors.New("no quorum takes the change now; the unit goes when one does")
+// holds are the seconds that a hook waits for the quorum to take the change: an
+// election takes about as long. With a failed change before each they must be
+// fewer rounds than Converge allows, or the unit would be let go.
+const holds = 3
+
+// hold lets the hook look again in a second. When it has done so often enough
+// it fails the hook on purpose, for Juju to run it again: nothing else keeps a
+// dying unit, and Juju waits as long as it takes.
+func (h *Hook) hold(ctx context.Context) error {
+	if h.held++; h.held > holds {
+		return errors.New("no quorum takes the change now; the unit goes when one does")
+	}
+	h.failure = ""
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Second):
+		return nil
+	}
 }
 
 // change is the change of membership that this unit should make now.
