@@ -26,7 +26,7 @@ func (c *command) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "run <unit>... <action> [<key>=<value>]...",
 		Short:   "Run an action on units and print its results",
-		Example: "  charmlab run pulsar-client-dummy/0 check\n  charmlab run bookie/leader rebuild --wait=1m --format=json",
+		Example: "  charmlab run pulsar-client-dummy/0 check\n  charmlab run pulsar/leader get-quorum --wait=1m --format=json",
 		Args:    arguments(1, -1, "no unit specified"),
 	}
 	out := addFormat(cmd, "plain", "json", "yaml")

@@ -189,7 +189,7 @@ func TestAssembleSaysWhatIsWrong(t *testing.T) {
 		words   []string
 	}{
 		"no network": {
-			trouble: "echo '[ERROR] Failed to execute goal: Could not transfer artifact x: repo.maven.apache.org: Temporary failure in name resolution'; exit 1",
+			trouble: "echo '[ERROR] Failed to execute goal: Could not transfer artifact x: repo.example: Temporary failure in name resolution'; exit 1",
 			words:   []string{"Maven Central cannot be reached", "connect to the network", "kept"},
 		},
 		"Maven's disk is full": {
