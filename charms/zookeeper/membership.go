@@ -29,10 +29,9 @@ func ordinalOf(serverID int) int { return serverID - 1 }
 // nextChange is the one change of membership that brings the ensemble nearest
 // to the planned units: ordinals that stay, sorted. Only servers that serve
 // may join or begin to vote. The number of voters is odd after each change, so
-// they join and leave in pairs; a voter that goes, goes together with another
-// or in exchange for one. If the voter that it takes is yet to come, the voters
-// stay as they are: a majority of an odd number with one down is no worse than
-// one of the even number below.
+// they join and leave in pairs; a voter that goes alone makes another, the
+// highest, an observer until there is one to take the place: three voters of
+// which one is away are lost with any of two, one voter only with itself.
 func nextChange(now zk.Config, planned []int, serving map[int]bool, votersMax int, host func(ordinal int) string) zk.Change {
 	if len(planned) == 0 || len(now.Members) == 0 {
 		return zk.Change{}
@@ -40,41 +39,41 @@ func nextChange(now zk.Config, planned []int, serving map[int]bool, votersMax in
 	voters, observers := ordinals(now.Voters()), ordinals(now.Observers())
 	wanted := wantedVoters(voters, planned, votersMax)
 
-	keep, join := 0, []int(nil)
-	complete := true
+	var keep, join []int
 	for _, o := range wanted {
 		switch {
 		case slices.Contains(voters, o):
-			keep++
+			keep = append(keep, o)
 		case serving[o]:
 			join = append(join, o)
-		default:
-			complete = false
 		}
 	}
-	// Complete means that len(wanted), an odd number, will vote.
-	if !complete && (keep+len(join))%2 == 0 && len(join) > 0 {
+	switch {
+	case (len(keep)+len(join))%2 == 1:
+	case len(join) > 0:
 		join = join[:len(join)-1]
+	case len(keep) > 0:
+		keep = keep[:len(keep)-1]
+	default:
+		// Nobody of the present voters stays and nobody else serves.
+		return zk.Change{}
 	}
-	votersChange := complete || (keep+len(join))%2 == 1
 
 	var change zk.Change
 	member := func(o int, role zk.Role) zk.Member {
 		return zk.Member{ID: serverID(o), Host: host(o), Role: role}
 	}
-	if votersChange {
-		for _, o := range voters {
-			switch {
-			case slices.Contains(wanted, o):
-			case slices.Contains(planned, o):
-				change.Joining = append(change.Joining, member(o, zk.Observer))
-			default:
-				change.Leaving = append(change.Leaving, serverID(o))
-			}
+	for _, o := range voters {
+		switch {
+		case slices.Contains(keep, o):
+		case slices.Contains(planned, o):
+			change.Joining = append(change.Joining, member(o, zk.Observer))
+		default:
+			change.Leaving = append(change.Leaving, serverID(o))
 		}
-		for _, o := range join {
-			change.Joining = append(change.Joining, member(o, zk.Participant))
-		}
+	}
+	for _, o := range join {
+		change.Joining = append(change.Joining, member(o, zk.Participant))
 	}
 	for _, o := range observers {
 		if !slices.Contains(planned, o) {

@@ -58,7 +58,9 @@ func TestNextChange(t *testing.T) {
 		{name: "5 to 1", voters: []int{0, 1, 2, 3, 4}, planned: []int{0}, wantVoters: []int{0}},
 		{name: "4 to 3", voters: []int{0, 1, 2}, observers: []int{3}, planned: []int{0, 1, 2}, wantVoters: []int{0, 1, 2}},
 		{name: "one voter for another", voters: []int{0, 1, 3}, planned: []int{0, 1, 2}, serving: []int{2}, wantVoters: []int{0, 1, 2}},
-		{name: "one voter for another that is late", voters: []int{0, 1, 3}, observers: []int{4}, planned: []int{0, 1, 2}, wantVoters: []int{0, 1, 3}},
+		{name: "one voter for another that is late", voters: []int{0, 1, 3}, observers: []int{4}, planned: []int{0, 1, 2}, wantVoters: []int{0}, wantObserve: []int{1}},
+		{name: "nobody stays who votes", voters: []int{3}, planned: []int{0, 1, 2}, wantVoters: []int{3}},
+		{name: "all are replaced", voters: []int{3}, planned: []int{0, 1, 2}, serving: []int{0, 1, 2}, wantVoters: []int{0, 1, 2}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -315,10 +315,10 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 		switch {
 		case o == s.Ordinal:
 			s.Serving[o] = s.Mode != ""
-		case s.Members[o].State == serving:
+		case s.Members[o].State == serving, s.Dying: // a dying unit is told nothing new of the others
 			_, err := h.server(ctx, clientAddress(s.host(o)))
 			s.Serving[o] = err == nil
-			s.Unreachable = s.Unreachable || err != nil
+			s.Unreachable = s.Unreachable || err != nil && !s.Dying
 		}
 	}
 }
