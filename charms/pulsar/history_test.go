@@ -20,7 +20,7 @@ import (
 // the usual few.
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(12)
+	seeds := uint64(4)
 	if text := os.Getenv("HISTORIES"); text != "" {
 		var err error
 		if seeds, err = strconv.ParseUint(text, 10, 32); err != nil {
