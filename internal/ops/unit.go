@@ -156,6 +156,9 @@ type Goal struct {
 	Units []string
 	// Dying says that this unit itself is on its way out.
 	Dying bool
+	// Leaving are the units of the own application that are on their way out
+	// and not gone yet, sorted.
+	Leaving []string
 	// Relations are the planned remote units by own endpoint, sorted, known
 	// before they join.
 	Relations map[string][]string
@@ -177,9 +180,13 @@ func (u *Unit) Goal(ctx context.Context) (Goal, error) {
 			goal.Units = append(goal.Units, unit)
 		case unit == u.Name():
 			goal.Dying = true
+			fallthrough
+		default:
+			goal.Leaving = append(goal.Leaving, unit)
 		}
 	}
 	slices.SortFunc(goal.Units, compareUnits)
+	slices.SortFunc(goal.Leaving, compareUnits)
 	for endpoint, remotes := range state.Relations {
 		for name, s := range remotes {
 			if juju.Ordinal(name) >= 0 && s.Status != "dying" {
