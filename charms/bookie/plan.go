@@ -147,13 +147,14 @@ func (s snapshot) desired(touch bool) pebble.Desired {
 }
 
 // seen is the state that the charm has seen, in the watch's words. A bookie
-// that ZooKeeper does not list is called by another word, so that the watch
-// goes on waking the charm until it is listed or restarted.
+// that is ready and not known to be listed is called by another word, so that
+// the watch goes on waking the charm until it is listed or restarted: nobody
+// else tells that ZooKeeper is back and does not list it.
 func (s snapshot) seen() string {
 	switch {
 	case s.health.Serving():
 		return watch.Up
-	case !s.missing.IsZero():
+	case s.health.Ready:
 		return "unregistered"
 	}
 	return watch.Down

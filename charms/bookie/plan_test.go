@@ -151,6 +151,9 @@ func TestPlan(t *testing.T) {
 		{"the same, just restarted", func(s *snapshot) {
 			s.health.Registered, s.missing, s.service.CurrentSince = "", now.Add(-2*time.Minute), now.Add(-time.Second)
 		}, outcome{Status: ops.Waiting("waiting for the bookie to be registered in ZooKeeper"), Services: both, Seen: "unregistered", State: "starting", Peer: ops.Bag{}}},
+		{"ready, and ZooKeeper cannot be asked: nobody tells that it is back and does not list the bookie", func(s *snapshot) {
+			s.health = Health{Ready: true}
+		}, outcome{Status: ops.Waiting("waiting for the bookie to join the cluster"), Services: both, Seen: "unregistered", State: "starting", Peer: ops.Bag{}}},
 		{"leaving: nothing is touched", func(s *snapshot) { s.dying, s.plan = true, running("other") },
 			outcome{Status: ops.Maintenance("leaving"), Services: watchOnly, Seen: "up", State: "serving", Peer: healthy}},
 
