@@ -27,9 +27,13 @@ type Snapshot struct {
 	Leader bool
 	// Dying says that the unit, or the whole application, goes.
 	Dying bool
+	// Teardown says that this hook is of the unit's end, and can hold it up.
+	Teardown bool
 	// Planned are the ordinals of the units that stay, sorted; none if Juju's
 	// answer makes no sense, for example lacks this unit.
 	Planned []int
+	// Leaving are the ordinals of the units that go and are not gone yet.
+	Leaving []int
 	// Options are the last valid ones; nil if there never were any.
 	Options *Options
 
@@ -149,10 +153,17 @@ func (s *Snapshot) observeGoal(ctx context.Context, u *ops.Unit) error {
 		return err
 	}
 	s.Dying = goal.Dying
+	switch u.Hook().Kind {
+	case juju.StorageDetaching, juju.RelationDeparted, juju.RelationBroken:
+		s.Teardown = goal.Dying
+	}
 	for _, unit := range goal.Units {
 		if ordinal := juju.Ordinal(unit); ordinal >= 0 && (!goal.Dying || ordinal != s.Ordinal) {
 			s.Planned = append(s.Planned, ordinal)
 		}
+	}
+	for _, unit := range goal.Leaving {
+		s.Leaving = append(s.Leaving, juju.Ordinal(unit))
 	}
 	slices.Sort(s.Planned)
 	if !s.Dying && !slices.Contains(s.Planned, s.Ordinal) {
@@ -300,6 +311,14 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 		s.Known = *h.config
 	case s.Mode != "" && s.State.Version:
 		s.Known = s.State.Config
+	case s.leaves() && s.votes():
+		// Another unit may have taken this server out, and if this one is the
+		// leader, nobody else can write so.
+		ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
+		defer cancel()
+		if config, err := h.ensemble.Config(ctx, s.others()); err == nil {
+			s.Known = config
+		}
 	}
 	s.Serving = map[int]bool{}
 	if !s.mayChange() {
@@ -326,6 +345,63 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 // mayChange says whether this unit is to change the membership if it differs.
 func (s Snapshot) mayChange() bool {
 	return (s.Leader || s.Dying) && len(s.Planned) > 0 && len(s.Known.Members) > 0 && s.Digest != "" && s.Mode != ""
+}
+
+// leaves says that this unit goes and others stay.
+func (s Snapshot) leaves() bool { return s.Dying && len(s.Planned) > 0 }
+
+// others are the servers of the units that stay.
+func (s Snapshot) others() []string {
+	var servers []string
+	for _, o := range s.Planned {
+		servers = append(servers, clientAddress(s.host(o)))
+	}
+	return servers
+}
+
+// votes says whether the own server votes, as far as this unit knows.
+func (s Snapshot) votes() bool { return slices.Contains(s.Known.Voters(), serverID(s.Ordinal)) }
+
+// fresh says that the own server was never in an ensemble.
+func (s Snapshot) fresh() bool { return s.State.Up && s.Storage && s.Mode == "" && !s.State.Version }
+
+// hopeless says that the members that were chosen first lack a majority of
+// units that stay, and that this server was never in an ensemble of them.
+func (s Snapshot) hopeless() bool {
+	if !s.Leader || s.Dying || !s.fresh() || len(s.Planned) == 0 {
+		return false
+	}
+	voters, stay := ordinals(s.Known.Voters()), 0
+	for _, o := range voters {
+		if slices.Contains(s.Planned, o) {
+			stay++
+		}
+	}
+	return stay < len(voters)/2+1
+}
+
+// stillborn says that the members that were chosen first never became an
+// ensemble and never can: of those that do not stay none is left, and no
+// server that stays was ever in one. (A unit whose server has started does not
+// go while it votes.)
+func (s Snapshot) stillborn() bool {
+	if !s.hopeless() {
+		return false
+	}
+	for _, o := range ordinals(s.Known.Voters()) {
+		stays := slices.Contains(s.Planned, o)
+		if slices.Contains(s.Leaving, o) || stays && o != s.Ordinal && !s.Members[o].Fresh {
+			return false
+		}
+	}
+	return true
+}
+
+// stale says that the own server waits for members that were chosen before
+// others were.
+func (s Snapshot) stale(wanted zk.Config) bool {
+	_, chosen := wanted.Member(serverID(s.Ordinal))
+	return chosen && !s.Dying && s.fresh() && s.State.Dynamic != "" && !slices.Equal(s.State.Config.Members, wanted.Members)
 }
 
 func (s Snapshot) votersMax() int {

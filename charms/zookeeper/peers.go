@@ -22,6 +22,8 @@ const (
 type member struct {
 	State string `databag:"zookeeper-state"`
 	Wants bool   `databag:"zookeeper-wants-restart"`
+	// Fresh says that the server was never in an ensemble.
+	Fresh bool `databag:"zookeeper-fresh"`
 }
 
 // cluster is what the leader says in the application's peer databag.

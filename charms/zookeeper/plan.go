@@ -40,6 +40,7 @@ const (
 	stepSecret = "make the password of ZooKeeper's super user"
 	stepChange = "change ZooKeeper's members"
 	stepHold   = "leave ZooKeeper's members"
+	stepMove   = "start ZooKeeper on its new first members"
 )
 
 // Plan is what this half should be, with its steps bound to the hook.
@@ -53,6 +54,8 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 			p.Steps[i].Run = h.changeMembers
 		case stepHold:
 			p.Steps[i].Run = h.hold
+		case stepMove:
+			p.Steps[i].Run = h.move
 		}
 	}
 	return p
@@ -73,7 +76,7 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		p.Containers = map[string]pebble.Desired{Container: *desired}
 	}
 
-	own := member{State: starting, Wants: wants}
+	own := member{State: starting, Wants: wants, Fresh: s.fresh()}
 	if s.Mode != "" {
 		own.State = serving
 	}
@@ -95,6 +98,8 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		p.Steps = append(p.Steps, ops.Step{Name: stepSecret})
 	case !change(s).Empty():
 		p.Steps = append(p.Steps, ops.Step{Name: stepChange})
+	case s.Options != nil && s.stale(membersOf(s.Cluster, s)): // what is committed
+		p.Steps = append(p.Steps, ops.Step{Name: stepMove})
 	}
 	p.Statuses = statuses(s, wanted, wants)
 	return p
@@ -114,9 +119,10 @@ func ownKeys(bag ops.Bag) ops.Bag {
 // mustHold says that this unit goes, its server's vote still counts and this
 // hook cannot take it out. A voter that stops before it is out of the
 // ensemble may take the quorum with it for ever: the others keep counting it.
+// One that was never in an ensemble may go. Only hooks of the unit's end hold
+// it up; the others would be run again at once, or not at all.
 func mustHold(s Snapshot) bool {
-	return s.Dying && len(s.Planned) > 0 && s.State.Version &&
-		slices.Contains(s.Known.Voters(), serverID(s.Ordinal)) && (s.Failure != "" || change(s).Empty())
+	return s.Teardown && s.leaves() && s.votes() && (s.State.Version || !s.State.Up) && (s.Failure != "" || change(s).Empty())
 }
 
 // holds are the seconds that a hook waits for the quorum to take the change: an
@@ -156,10 +162,11 @@ func decide(s Snapshot) cluster {
 		return wanted
 	}
 	switch {
-	case len(s.Known.Voters()) > 0:
+	case len(s.Known.Voters()) > 0 && !s.stillborn():
 		wanted.setMembers(s.Known)
 	case s.ClusterErr == "" && !s.Dying && s.Options != nil && len(s.Planned) > 0:
 		// The first decision: nobody runs a server before it is committed.
+		wanted.Observers = nil
 		wanted.Voters = texts(firstMembers(s.Planned, s.votersMax()))
 	}
 	wanted.Turn = ""
@@ -212,14 +219,16 @@ func withSelf(members zk.Config, s Snapshot) zk.Config {
 // containers is the wanted container; nil leaves it as it is. wants says that
 // the server should restart; it waits for its turn if it must.
 func containers(s Snapshot, wanted cluster, offer Offer) (desired *pebble.Desired, wants bool) {
-	if s.Dying || !s.State.Up || !s.Storage || s.Options == nil || s.Digest == "" || len(wanted.Voters) == 0 {
+	// Of a unit that goes the storage is still mounted, though Juju may list it
+	// no more.
+	if !s.State.Up || !s.Storage && !s.Dying || s.Options == nil || s.Digest == "" || len(wanted.Voters) == 0 {
 		return nil, false
 	}
-	_, members, err := readCluster(encode(wanted), s.host)
-	if err != nil {
+	// Without this server there may be no quorum to take it out.
+	if s.Dying && (!s.leaves() || !s.votes() || !s.State.Version || s.State.Running) {
 		return nil, false
 	}
-	d, wants := layer(s, members)
+	d, wants := layer(s, membersOf(wanted, s))
 	mine := wanted.turnHolder(s.App) == s.Ordinal
 	if wants && !mine {
 		delete(d.Services, service)
@@ -236,11 +245,20 @@ func containers(s Snapshot, wanted cluster, offer Offer) (desired *pebble.Desire
 	return &d, wants
 }
 
+// membersOf are the members in the databag; none if it makes no sense.
+func membersOf(c cluster, s Snapshot) zk.Config {
+	_, members, err := readCluster(encode(c), s.host)
+	if err != nil {
+		return zk.Config{}
+	}
+	return members
+}
+
 // seen is what the watch is told that the charm has seen. A state that the
 // watch never has makes it call again in a few seconds.
 func seen(s Snapshot, offer Offer) string {
 	switch {
-	case s.Failure != "" || s.Unreachable || offer.Pending:
+	case s.Failure != "" || s.Unreachable || offer.Pending || s.hopeless():
 		return "again"
 	case s.Mode == "":
 		return watch.Down
@@ -302,6 +320,20 @@ func (h *Hook) makeSecret(ctx context.Context) error {
 	}
 	h.secret, h.password = id, password
 	return nil
+}
+
+// move starts the server, which never was in an ensemble, on the members that
+// are chosen now. Stopped first, it is started by the next hook if this one
+// ends in between.
+func (h *Hook) move(ctx context.Context) error {
+	s, c := h.last, h.unit.Container(Container)
+	if err := c.Stop(ctx, service); err != nil {
+		return err
+	}
+	if err := c.Push(ctx, pebble.File{Path: s.State.Dynamic, Content: membersOf(s.Cluster, s).File()}); err != nil {
+		return err
+	}
+	return c.Start(ctx, service)
 }
 
 // changeMembers makes one change. What the snapshot says decides only whether

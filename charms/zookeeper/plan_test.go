@@ -47,6 +47,15 @@ func settled() Snapshot {
 	return s
 }
 
+// stillborn makes the unit the only one left of three, none of which was ever
+// in an ensemble.
+func stillborn(s *Snapshot) {
+	s.Leader, s.Planned, s.Members, s.Mode, s.Offers = true, []int{1}, nil, "", nil
+	s.State.Version, s.State.Dynamic = false, firstDynamicPath
+	desired, _ := layer(*s, s.Known)
+	s.State.Hash = pebble.Hash(desired, service)
+}
+
 // outline is a plan in short.
 type outline struct {
 	Services []string
@@ -164,7 +173,7 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
-				Unit: ops.Bag{"zookeeper-state": starting}, Statuses: status(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: status(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
 		{
@@ -190,7 +199,7 @@ func TestPlan(t *testing.T) {
 		{
 			name:   "a secret that is not readable yet",
 			change: func(s *Snapshot) { s.State, s.Mode, s.Digest = containerState{Up: true}, "", "" },
-			want:   outline{Unit: ops.Bag{"zookeeper-state": starting}, Statuses: []juju.Status{waitingForSecret}},
+			want:   outline{Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: []juju.Status{waitingForSecret}},
 		},
 		{
 			name:   "a server out of quorum",
@@ -235,7 +244,7 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) {
 				s.Options, s.State, s.Mode = nil, containerState{Up: true}, ""
 			},
-			want: outline{Unit: ops.Bag{"zookeeper-state": starting}},
+			want: outline{Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}},
 		},
 		{
 			name: "the leader takes two in that serve",
@@ -288,13 +297,13 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name:   "a dying voter without a quorum holds on",
-			change: func(s *Snapshot) { s.Ordinal, s.Planned, s.Dying, s.Mode = 2, []int{0, 1}, true, "" },
+			change: func(s *Snapshot) { s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Mode = 2, []int{0, 1}, true, true, "" },
 			want:   outline{Unit: ops.Bag{"zookeeper-state": starting}, Steps: []string{stepHold}},
 		},
 		{
 			name: "a dying voter that could not leave holds on",
 			change: func(s *Snapshot) {
-				s.Ordinal, s.Planned, s.Dying, s.Failure = 2, []int{0, 1}, true, "change ZooKeeper's members"
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Failure = 2, []int{0, 1}, true, true, "change ZooKeeper's members"
 			},
 			want: outline{Unit: ops.Bag{"zookeeper-state": serving}, Steps: []string{stepHold}},
 		},
@@ -304,6 +313,60 @@ func TestPlan(t *testing.T) {
 				s.Ordinal, s.Planned, s.Dying, s.Known = 2, []int{0, 1}, true, pulsarConfig([]int{0}, []int{1})
 			},
 			want: outline{Unit: ops.Bag{"zookeeper-state": serving}},
+		},
+		{
+			name: "a dying voter starts its server, which may be needed to be taken out",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Storage, s.Mode, s.Members = 2, []int{0}, true, false, "", nil
+				s.State.Running, s.State.Hash = false, ""
+			},
+			want: outline{
+				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "down\n", Unit: ops.Bag{"zookeeper-state": starting},
+			},
+		},
+		{
+			name: "a dying voter holds on while its container is away",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Mode, s.State = 2, []int{0}, true, true, "", containerState{}
+			},
+			want: outline{Unit: ops.Bag{"zookeeper-state": starting}, Steps: []string{stepHold}},
+		},
+		{
+			name: "a dying voter that was never in an ensemble goes",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Mode, s.State = 2, []int{0}, true, true, "", containerState{Up: true}
+			},
+			want: outline{Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}},
+		},
+		{
+			name:   "first members that went before they started are chosen anew",
+			change: stillborn,
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "1", "zookeeper-secret": "secret:s"},
+				Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name: "a server that was never in an ensemble moves to first members that were chosen anew",
+			change: func(s *Snapshot) {
+				stillborn(s)
+				s.Cluster.Voters, s.Known = []string{"1"}, pulsarConfig([]int{1}, nil)
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "1", "zookeeper-secret": "secret:s"},
+				Steps: []string{stepMove}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name:   "first members are not chosen anew while one of them is there",
+			change: func(s *Snapshot) { stillborn(s); s.Leaving = []int{2} },
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: status(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
 		},
 		{
 			name:   "the whole application goes",
@@ -320,7 +383,7 @@ func TestPlan(t *testing.T) {
 				s.State, s.Mode = containerState{Up: true}, ""
 			},
 			want: outline{
-				Unit: ops.Bag{"zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "x"},
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "x"},
 				Statuses: status(juju.Blocked, `peer databag: cannot read databag key "zookeeper-voters": x; remove the wrong key or restore it from backup`),
 			},
 		},
