@@ -96,6 +96,9 @@ func (w *world) hook(unit string) {
 	err = ops.Run(context.Background(), w.host(run, g), w.charm(unit, g))
 	w.depth--
 	delete(w.busy, unit)
+	if hook.Kind != juju.UpdateStatus || len(g.writes) > 0 {
+		w.activity++
+	}
 	w.endHook(run, g, mode, err)
 	w.check(unit)
 	if w.silent && len(g.writes) > 0 {

@@ -130,6 +130,7 @@ func (o *operator) events(w *world) []event {
 		{1, "", func() { o.configure(w, wrong) }},
 		{1, "", func() { o.repair(w) }},
 		{1, "", func() { o.act(w) }},
+		{1, "", func() { o.refresh(w) }},
 	}
 }
 
@@ -209,6 +210,20 @@ func (o *operator) repair(w *world) {
 		}
 		delete(o.bad, app)
 	}
+}
+
+// refresh gives an application another revision of its charm. Its pods are
+// replaced one by one.
+func (o *operator) refresh(w *world) {
+	if !w.chance(10) {
+		return
+	}
+	app := choose(w, w.model.Applications())
+	charm := *w.model.CharmOf(app)
+	charm.Revision++
+	w.logf("$ juju refresh %s (to revision %d)", app, charm.Revision)
+	must(w, w.model.Refresh(app, &charm, nil))
+	w.fault("charm refreshed")
 }
 
 func (o *operator) act(w *world) {

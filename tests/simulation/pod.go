@@ -22,6 +22,7 @@ type pod struct {
 	up         bool
 	agent      bool      // its agent runs, as far as was told
 	ending     time.Time // SIGTERM came; its grace is over then
+	retry      time.Time // when its failed hook is run again
 	containers []*container
 }
 
@@ -315,7 +316,11 @@ func (p *pod) events() []event {
 	if !p.agent && p.ending.IsZero() && w.model.Life(unit) != "dead" {
 		list = append(list, event{3, "agent of " + unit + " starts again", func() { p.startAgent(false) }})
 	}
-	if due.Retry {
+	if !due.Retry {
+		p.retry = time.Time{}
+	} else if p.retry.IsZero() {
+		p.retry = time.Now().Add(5 * time.Second)
+	} else if time.Now().After(p.retry) {
 		list = append(list, event{3, unit + ": time to retry", func() { _ = w.model.RetryDue(unit) }})
 	}
 	if due.Poll {
@@ -352,6 +357,14 @@ func (w *world) rollouts() []event {
 		}
 		if outdated := w.model.OutdatedPods(app); whole && len(outdated) > 0 && !w.busy[outdated[0]] {
 			list = append(list, event{2, "pod of " + outdated[0] + " is replaced for the new charm", w.pods[outdated[0]].terminate})
+		}
+	}
+	// The agent of an outdated pod ends as soon as it starts. A unit that goes
+	// needs one all the same.
+	for _, unit := range w.model.Units() {
+		p := w.pods[unit]
+		if p != nil && p.up && p.ending.IsZero() && !w.busy[unit] && w.model.Life(unit) == "dying" && w.model.Agent(unit) == model.AgentExited {
+			list = append(list, event{2, "pod of " + unit + ", which is outdated and goes, is replaced", p.end})
 		}
 	}
 	return list

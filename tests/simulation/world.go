@@ -66,6 +66,9 @@ type world struct {
 
 	// ticks says that the units' update-status timers are on.
 	ticks bool
+	// activity counts the hooks that were of use: all but an update-status
+	// that found nothing to write.
+	activity int
 	// calm says that nothing breaks any more.
 	calm bool
 	// silent says that nothing may be written any more.
@@ -256,7 +259,7 @@ func (w *world) converge() {
 	w.logf("calm: from now on nothing breaks")
 	first, last, ticked := w.result.Hooks, time.Now(), time.Now()
 	for !w.failed() {
-		hooks := w.result.Hooks
+		busy := w.activity
 		if !w.pick(w.events()) {
 			if w.settled() {
 				return
@@ -266,7 +269,7 @@ func (w *world) converge() {
 			w.pass(w.between(100*time.Millisecond, 2*time.Second))
 		}
 		now := time.Now()
-		if w.result.Hooks > hooks {
+		if w.activity > busy {
 			last = now
 		}
 		if w.ticks && now.Sub(ticked) >= 5*time.Minute {
