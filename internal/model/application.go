@@ -28,9 +28,10 @@ type application struct {
 	Version        string       `json:"version,omitempty"` // application-version-set
 	Status         statusRecord `json:"status"`            // zero: not set by the leader
 
-	charm *Charm
-	hash  string  // of the configuration
-	order []*unit // Units by number
+	charm      *Charm
+	credential any     // of credential-get; nil: none
+	hash       string  // of the configuration
+	order      []*unit // Units by number
 }
 
 // statusRecord is a status and when it was set.

@@ -36,6 +36,8 @@ type Charm struct {
 	Options    map[string]Option     `json:"options,omitempty"`
 	Actions    map[string]ActionSpec `json:"actions,omitempty"`
 	Resources  map[string]Resource   `json:"resources,omitempty"`
+	// ExtraBindings are bindings beside the endpoints, sorted.
+	ExtraBindings []string `json:"extra-bindings,omitempty"`
 }
 
 // Container is a workload container.
@@ -58,6 +60,7 @@ type Endpoint struct {
 	Interface string `json:"interface"`
 	Limit     int    `json:"limit,omitempty"`
 	Optional  bool   `json:"optional,omitempty"`
+	Scope     string `json:"scope,omitempty"` // "global" or "container"
 }
 
 // StorageSpec is a storage that each unit has MinCount to MaxCount times;
@@ -185,12 +188,13 @@ func (c *Charm) readMeta(meta *charm.Meta) {
 		}
 		c.Containers = append(c.Containers, out)
 	}
+	c.ExtraBindings = slices.Sorted(maps.Keys(meta.ExtraBindings))
 	endpoints := meta.CombinedRelations()
 	for _, name := range slices.Sorted(maps.Keys(endpoints)) {
 		relation := endpoints[name]
 		c.Endpoints = append(c.Endpoints, Endpoint{
 			Name: name, Role: Role(relation.Role), Interface: relation.Interface,
-			Limit: relation.Limit, Optional: relation.Optional,
+			Limit: relation.Limit, Optional: relation.Optional, Scope: string(relation.Scope),
 		})
 	}
 	for _, name := range slices.Sorted(maps.Keys(meta.Storage)) {

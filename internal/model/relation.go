@@ -30,6 +30,8 @@ type relation struct {
 	// Bags are the databags by unit or application. A unit's stays readable
 	// after it left.
 	Bags map[string]*bag `json:"bags"`
+	// Model is the UUID of the other application's model; empty: this one.
+	Model string `json:"model,omitempty"`
 
 	ids []string // as the charm of each end sees it, "db:3"
 }

@@ -191,29 +191,30 @@ func (t *tool) networkGet() error {
 		}
 	}
 	binding := t.args[0]
-	if _, ok := t.unit.charm.Endpoint(binding); !ok && binding != "juju-info" {
+	_, ok := t.unit.charm.Endpoint(binding)
+	if !ok && binding != "juju-info" && !slices.Contains(t.unit.charm.ExtraBindings, binding) {
 		return fmt.Errorf("no network config found for binding %q", binding)
 	}
-	info := networkInfo{Bind: []networkInterface{{Addresses: []networkAddress{}}}}
-	if t.unit.Address != "" {
-		info.Bind[0].Addresses = []networkAddress{{Value: t.unit.Address}}
+	network := t.network(binding)
+	info := networkInfo{
+		Bind:    []networkInterface{{Addresses: []networkAddress{}}},
+		Ingress: network.Ingress, Egress: network.Egress,
 	}
-	if keys := t.model.addresses(t.unit); keys != nil {
-		info.Ingress = []string{keys["ingress-address"]}
-		info.Egress = []string{keys["egress-subnets"]}
+	for _, address := range network.Bind {
+		info.Bind[0].Addresses = append(info.Bind[0].Addresses, networkAddress{Value: address})
 	}
 	if !bind && !ingress && !egress && !primary {
 		return t.write(info)
 	}
-	if (bind || primary) && t.unit.Address == "" {
+	if (bind || primary) && len(network.Bind) == 0 {
 		return fmt.Errorf("no addresses attached to space for binding %q", binding)
 	}
 	if primary {
-		return t.write(t.unit.Address)
+		return t.write(network.Bind[0])
 	}
 	values := map[string]any{}
 	if bind {
-		values["bind-address"] = t.unit.Address
+		values["bind-address"] = network.Bind[0]
 	}
 	if ingress {
 		if len(info.Ingress) == 0 {
@@ -230,6 +231,22 @@ func (t *tool) networkGet() error {
 		}
 	}
 	return t.write(values)
+}
+
+// network is the binding's own network, else that of the pod and its Service.
+func (t *tool) network(binding string) Network {
+	if network, ok := t.unit.networks[binding]; ok {
+		return network
+	}
+	var network Network
+	if t.unit.Address != "" {
+		network.Bind = []string{t.unit.Address}
+	}
+	if keys := t.model.addresses(t.unit); keys != nil {
+		network.Ingress = []string{keys["ingress-address"]}
+		network.Egress = []string{keys["egress-subnets"]}
+	}
+	return network
 }
 
 func (t *tool) unitGet() error {

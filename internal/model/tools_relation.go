@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -107,10 +108,11 @@ func (t *tool) relationModelGet() error {
 	if err := t.output("yaml", flags{"r": &id, "relation": &id}); err != nil {
 		return err
 	}
-	if _, _, err := t.relation(id); err != nil {
+	r, _, err := t.relation(id)
+	if err != nil {
 		return err
 	}
-	return t.write(map[string]string{"uuid": t.model.options.UUID})
+	return t.write(map[string]string{"uuid": cmp.Or(r.Model, t.model.options.UUID)})
 }
 
 func (t *tool) relationGet() error {

@@ -368,5 +368,14 @@ func (t *tool) resourceGet() error {
 }
 
 func (t *tool) credentialGet() error {
+	if err := t.output("yaml", nil); err != nil {
+		return err
+	}
+	if version, err := juju.ParseVersion(t.model.options.Version); err != nil || !version.AtLeast(3, 6, 10) {
+		return fmt.Errorf("cannot access cloud credentials: credential-get on a %q model not supported", "caas")
+	}
+	if t.app.Trust && t.app.credential != nil {
+		return t.write(t.app.credential)
+	}
 	return fmt.Errorf("cannot access cloud credentials: permission denied")
 }

@@ -48,10 +48,11 @@ type unit struct {
 	Memory    memory          `json:"memory"`
 	Pebbles   []*pebble       `json:"pebbles,omitempty"` // by container
 
-	app   *application
-	charm *Charm
-	dirty bool
-	next  []Hook
+	app      *application
+	charm    *Charm
+	networks map[string]Network // that differ from what addresses say
+	dirty    bool
+	next     []Hook
 }
 
 // operation is what the agent is doing: nothing (Step empty), a hook that is
