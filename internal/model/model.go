@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 )
@@ -236,8 +237,32 @@ func (m *Model) application(name string) (*application, error) {
 // Options are what the model was made with, defaults filled in.
 func (m *Model) Options() Options { return m.options }
 
-// SetTime tells the time, which the model only writes into "since" fields.
+// SetTime tells the time as juju status prints it, in UTC:
+// "02 Jan 2006 15:04:05Z". The model writes it into "since" fields and
+// measures the lives of secrets by it; a model that is told no time has
+// neither.
 func (m *Model) SetTime(now string) { m.now = now }
+
+// timeLayout is that of SetTime.
+const timeLayout = "02 Jan 2006 15:04:05Z"
+
+// clock is the time; zero if the model was told none.
+func (m *Model) clock() time.Time {
+	now, err := time.Parse(timeLayout, m.now)
+	if err != nil {
+		return time.Time{}
+	}
+	return now
+}
+
+// goalTime is a time as goal-state prints it.
+func goalTime(since string) string {
+	t, err := time.Parse(timeLayout, since)
+	if err != nil {
+		return since
+	}
+	return t.Format("2006-01-02 15:04:05Z")
+}
 
 // Change is a number that grows with each change of the model.
 func (m *Model) Change() uint64 { return m.change }

@@ -32,6 +32,8 @@ type relation struct {
 	Bags map[string]*bag `json:"bags"`
 	// Model is the UUID of the other application's model; empty: this one.
 	Model string `json:"model,omitempty"`
+	// Since is when the relation was made, or began to die.
+	Since string `json:"since,omitempty"`
 
 	ids []string // as the charm of each end sees it, "db:3"
 }
@@ -279,7 +281,7 @@ func (m *Model) relationsOf(app string) []*relation {
 }
 
 func (m *Model) addRelation(ends ...end) *relation {
-	r := &relation{ID: m.counters.Relation, Life: alive, Ends: ends, Bags: make(map[string]*bag)}
+	r := &relation{ID: m.counters.Relation, Life: alive, Ends: ends, Bags: make(map[string]*bag), Since: m.now}
 	m.counters.Relation++
 	for _, e := range ends {
 		r.Bags[e.App] = &bag{}
@@ -413,7 +415,7 @@ func (m *Model) RemoveRelation(a, b string) error {
 
 func (m *Model) killRelation(r *relation) {
 	if r.Life == alive {
-		r.Life = dying
+		r.Life, r.Since = dying, m.now
 		m.touchRelation(r)
 		m.endRelation(r)
 	}

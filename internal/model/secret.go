@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 )
@@ -16,8 +17,9 @@ type secret struct {
 	Label       string               `json:"label,omitempty"`
 	Description string               `json:"description,omitempty"`
 	Rotate      string               `json:"rotate,omitempty"`
-	Expire      string               `json:"expire,omitempty"`
-	Revisions   []*revision          `json:"revisions"` // ascending; removed ones are gone
+	Expire      string               `json:"expire,omitempty"`  // RFC 3339; of the latest revision
+	Rotates     string               `json:"rotates,omitempty"` // RFC 3339; next secret-rotate
+	Revisions   []*revision          `json:"revisions"`         // ascending; removed ones are gone
 	Latest      int                  `json:"latest"`
 	Grants      []grant              `json:"grants,omitempty"`
 	Consumers   map[string]*consumer `json:"consumers,omitempty"` // by unit
@@ -169,6 +171,27 @@ func (m *Model) SecretExpire(uri string, revision int) error {
 	return nil
 }
 
+// SecretsDue tells all rotations and expiries whose time has come by SetTime.
+func (m *Model) SecretsDue() {
+	now := m.clock()
+	come := func(at string) bool {
+		t, err := time.Parse(time.RFC3339, at)
+		return err == nil && !now.IsZero() && !now.Before(t)
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.secrets)) {
+		s := m.secrets[id]
+		if come(s.Expire) {
+			s.Expire = ""
+			_ = m.SecretExpire(secretURI(id), s.Latest) // it is there
+			m.change++
+		}
+		if come(s.Rotates) && !s.RotateDue {
+			_ = m.SecretRotationDue(secretURI(id))
+			m.change++
+		}
+	}
+}
+
 // owners are the running agents that get the owner's hooks.
 func (m *Model) owners(s *secret) []*unit {
 	var out []*unit
@@ -255,6 +278,7 @@ func (m *Model) commitSecret(u *unit, hook Hook, again bool) {
 	case juju.SecretRotate:
 		if s != nil {
 			s.RotateDue = false
+			s.Rotates = nextRotation(s.Rotate, m.clock())
 		}
 		if !again {
 			u.Memory.Rotations = slices.DeleteFunc(u.Memory.Rotations, func(other string) bool { return other == id })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // secretChange is what a hook wants of one secret; it is sent at its end.
@@ -62,6 +63,55 @@ func (change *secretChange) apply(s *secret) {
 	}
 }
 
+// appoint works out when a secret is due, after a hook that changed it.
+func (change *secretChange) appoint(s *secret, now time.Time) {
+	if change.expire != nil {
+		s.Expire = expiry(*change.expire, now)
+	}
+	if change.rotate != nil {
+		s.Rotates = nextRotation(s.Rotate, now)
+	}
+}
+
+// expiry is an --expire argument as RFC 3339. A duration from a time that is
+// not known stays as it is: it never comes.
+func expiry(text string, now time.Time) string {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC().Format(time.RFC3339)
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && !now.IsZero() {
+		return now.Add(d).Format(time.RFC3339)
+	}
+	return text
+}
+
+// nextRotation is one period after now as RFC 3339; "" for none.
+func nextRotation(policy string, now time.Time) string {
+	if now.IsZero() {
+		return ""
+	}
+	next := now
+	switch policy {
+	case "hourly":
+		next = now.Add(time.Hour)
+	case "daily":
+		next = now.AddDate(0, 0, 1)
+	case "weekly":
+		next = now.AddDate(0, 0, 7)
+	case "monthly":
+		next = now.AddDate(0, 1, 0)
+	case "quarterly":
+		next = now.AddDate(0, 3, 0)
+	case "yearly":
+		next = now.AddDate(1, 0, 0)
+	default:
+		return ""
+	}
+	return next.Format(time.RFC3339)
+}
+
 // checkSecrets refuses the hook's changes as a whole if one is not allowed.
 func (c *Context) checkSecrets(leader bool) error {
 	for _, id := range slices.Sorted(maps.Keys(c.secrets)) {
@@ -88,7 +138,11 @@ func (c *Context) flushSecrets() {
 		} else {
 			s = m.secrets[id]
 			change.apply(s)
+			change.appoint(s, m.clock())
 			if change.content != nil && !maps.Equal(change.content, s.revision(s.Latest).content()) {
+				if change.expire == nil {
+					s.Expire = "" // an expiry is one revision's
+				}
 				m.revise(s, change.content)
 			}
 		}

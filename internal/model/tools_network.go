@@ -292,9 +292,9 @@ func (t *tool) goalState() error {
 		for _, u := range a.order {
 			switch u.Life {
 			case dying:
-				into[u.Name] = goalStatus{string(dying), u.Workload.Since}
+				into[u.Name] = goalStatus{string(dying), goalTime(u.Workload.Since)}
 			case alive:
-				into[u.Name] = goalStatus{string(u.Workload.Name), u.Workload.Since}
+				into[u.Name] = goalStatus{string(u.Workload.Name), goalTime(u.Workload.Since)}
 			}
 		}
 	}
@@ -317,7 +317,7 @@ func (t *tool) goalState() error {
 		if r.Life != alive {
 			status = string(dying)
 		}
-		relations[end.Endpoint][other.App] = goalStatus{Status: status}
+		relations[end.Endpoint][other.App] = goalStatus{status, goalTime(r.Since)}
 		units(relations[end.Endpoint], remote)
 	}
 	return t.write(struct {

@@ -188,6 +188,7 @@ func (t *tool) secretAdd() error {
 	}
 	s.ID = t.model.newSecretID()
 	change.apply(s)
+	change.appoint(s, t.model.clock())
 	s.Latest = 1
 	s.Revisions = []*revision{{Number: 1, Content: change.content}}
 	if t.secrets == nil {
@@ -253,6 +254,7 @@ func (t *tool) secretSet() error {
 	pending := t.secretChange(s.ID)
 	if pending.create != nil {
 		change.apply(pending.create)
+		change.appoint(pending.create, t.model.clock())
 		if change.content != nil {
 			pending.create.Revisions[0].Content = change.content
 		}
@@ -420,6 +422,7 @@ type secretInfo struct {
 	Description string         `json:"description,omitempty" yaml:"description,omitempty"`
 	Rotation    string         `json:"rotation,omitempty" yaml:"rotation,omitempty"`
 	Expiry      string         `json:"expiry,omitempty" yaml:"expiry,omitempty"`
+	Rotates     string         `json:"rotates,omitempty" yaml:"rotates,omitempty"`
 	Access      []secretAccess `json:"access,omitempty" yaml:"access,omitempty"`
 }
 
@@ -455,6 +458,7 @@ func (t *tool) secretInfoGet() error {
 	shown := *s
 	if change := t.secrets[s.ID]; change != nil {
 		change.apply(&shown)
+		change.appoint(&shown, t.model.clock())
 		if change.content != nil && !maps.Equal(change.content, s.revision(s.Latest).content()) {
 			shown.Latest++
 		}
@@ -462,7 +466,7 @@ func (t *tool) secretInfoGet() error {
 	}
 	info := secretInfo{
 		Revision: shown.Latest, Label: shown.Label, Owner: "unit",
-		Description: shown.Description, Rotation: shown.Rotate, Expiry: shown.Expire,
+		Description: shown.Description, Rotation: shown.Rotate, Expiry: shown.Expire, Rotates: shown.Rotates,
 	}
 	if shown.ofApp() {
 		info.Owner = "application"

@@ -346,6 +346,12 @@ func (t *tool) storageAdd() error {
 	return nil
 }
 
+// ImageResource is where the charm container has the file about an oci-image
+// resource: registrypath, username and password as YAML.
+func ImageResource(unit, resource string) string {
+	return "/var/lib/juju/agents/" + juju.UnitTag(unit) + "/resources/" + resource + "/content.yaml"
+}
+
 func (t *tool) resourceGet() error {
 	if err := t.parse(flags{}); err != nil {
 		return err
@@ -361,8 +367,11 @@ func (t *tool) resourceGet() error {
 	if !ok {
 		return fmt.Errorf("could not download resource: resource %q not found", name)
 	}
-	// The driver gave the resource as it understands it; for a file that is
-	// its path.
+	if t.app.charm.Resources[name].Type == "oci-image" {
+		// What the driver was given names an image; the charm gets a file
+		// about it, which the driver has to put there.
+		value = ImageResource(t.unit.Name, name)
+	}
 	t.out = []byte(value)
 	return nil
 }
