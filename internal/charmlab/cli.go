@@ -124,7 +124,7 @@ The state is in $CHARMLAB_HOME, or else in charmlab under $XDG_STATE_HOME or
 		c.statusCommand(), c.showUnitCommand(),
 		c.execCommand(), c.sshCommand(), c.debugLogCommand(), c.resolvedCommand(),
 		c.waitForCommand(), c.addModelCommand(), c.destroyModelCommand(), c.modelsCommand(),
-		c.podsCommand(), c.deletePodCommand(), c.killContainerCommand(), c.versionCommand(),
+		c.podsCommand(), c.deletePodCommand(), c.killContainerCommand(), c.advanceCommand(), c.versionCommand(),
 	)
 	root.AddCommand(c.insideCommands()...)
 	return root

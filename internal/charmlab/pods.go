@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -158,6 +159,21 @@ func (c *command) killContainerCommand() *cobra.Command {
 		Args:  arguments(2, 2, "no unit and container specified"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.tell(cmd, "kill-container", api.Container{Unit: args[0], Container: args[1]})
+		},
+	}
+}
+
+func (c *command) advanceCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "advance <duration>",
+		Short: "Let time pass for the model: update-status, and secrets that rotate or expire, come due",
+		Args:  arguments(1, 1, "no duration specified"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			by, err := time.ParseDuration(args[0])
+			if err != nil {
+				return usageError{fmt.Errorf("invalid duration %q: want one such as 90m", args[0])}
+			}
+			return c.tell(cmd, "advance", api.Advance{By: by})
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/model"
@@ -59,8 +60,9 @@ type Daemon struct {
 	home    string
 	runtime Runtime
 	timing  Timing
-	now     func() time.Time
+	now     func() time.Time // with what Advance added
 	log     *debugLog
+	ahead   atomic.Int64 // how far now is ahead of Options.Now
 
 	// mu guards all below, the model included.
 	mu      sync.Mutex
@@ -86,14 +88,16 @@ func New(o Options) (*Daemon, error) {
 	if r == nil {
 		r = &record{Format: recordFormat, State: newState()}
 	}
-	log, err := openLog(filepath.Join(o.Home, "debug.log"), o.Now)
-	if err != nil {
+	d := &Daemon{
+		home: o.Home, runtime: o.Runtime, timing: o.Timing.withDefaults(),
+		record: r, changed: make(chan struct{}), drivers: map[string]*driver{}, away: map[string]time.Time{},
+	}
+	d.now = func() time.Time { return o.Now().Add(time.Duration(d.ahead.Load())) }
+	d.ahead.Store(int64(r.State.Ahead))
+	if d.log, err = openLog(filepath.Join(o.Home, "debug.log"), d.now); err != nil {
 		return nil, diskError("cannot start", o.Home, err)
 	}
-	return &Daemon{
-		home: o.Home, runtime: o.Runtime, timing: o.Timing.withDefaults(), now: o.Now, log: log,
-		record: r, changed: make(chan struct{}), drivers: map[string]*driver{}, away: map[string]time.Time{},
-	}, nil
+	return d, nil
 }
 
 // Serve answers requests and runs the model until ctx ends. Pods go on after
@@ -227,6 +231,8 @@ func (d *Daemon) reconcile(ctx context.Context) {
 		return
 	}
 	before := m.Change()
+	m.SetTime(stamp(d.now()))
+	m.SecretsDue()
 	wanted := map[string]bool{}
 	apps := map[string]bool{}
 	for _, app := range m.Applications() {

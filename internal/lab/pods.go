@@ -8,6 +8,8 @@ import (
 	"sort"
 	"time"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/model"
 )
@@ -78,6 +80,9 @@ func (d *Daemon) podSpec(m *model.Model, unit string, record *podRecord) (PodSpe
 		Unit: unit, Model: d.record.Name, Name: juju.UnitFQDN(unit, d.record.Name, juju.DefaultClusterDomain),
 		Address: record.Address, Hosts: d.hosts(), Dir: filepath.Join(record.Dir, "r"), Charm: filepath.Join(record.Dir, "charm"),
 	}
+	spec.Storage = append(spec.Storage, Mount{
+		Source: filepath.Join(record.Dir, "resources"), Target: filepath.Dir(filepath.Dir(model.ImageResource(unit, "image"))),
+	})
 	mounts := map[string][]Mount{} // by the storage's name
 	for _, s := range m.Storages(unit) {
 		source, location, err := d.place(m, app, unit, s.ID)
@@ -200,6 +205,7 @@ func (d *Daemon) newPod(unit string) (*podRecord, error) {
 	d.record.State.Addresses++
 	revision := app.Revision
 	charm := d.charmDir(juju.Application(unit), revision)
+	resources := d.record.Model.ResourcesOf(juju.Application(unit))
 	d.mu.Unlock()
 	record := &podRecord{Address: podAddress(n), Dir: filepath.Join(d.home, "p", fmt.Sprint(n)), Revision: revision}
 	if err := os.RemoveAll(record.Dir); err != nil {
@@ -211,7 +217,34 @@ func (d *Daemon) newPod(unit string) (*podRecord, error) {
 	if err := unpackCharm(charm, filepath.Join(record.Dir, "charm")); err != nil {
 		return nil, diskError("cannot make a pod for "+unit, d.home, err)
 	}
+	if err := describeImages(resources, filepath.Join(record.Dir, "resources")); err != nil {
+		return nil, diskError("cannot make a pod for "+unit, d.home, err)
+	}
 	return record, nil
+}
+
+// describeImages writes what resource-get gives of each oci-image. The lab's
+// images are directories; "" is the bare base.
+func describeImages(resources map[string]string, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, image := range resources {
+		if image == "" {
+			image = "base"
+		}
+		text, err := yaml.Marshal(struct{ RegistryPath, Username, Password string }{RegistryPath: image})
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(dir, name), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name, "content.yaml"), text, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // backoff is how long a pod that keeps dying has to wait before the next.

@@ -38,6 +38,7 @@ func (d *Daemon) handler() http.Handler {
 	serve(mux, "delete-pod", d.deletePod)
 	serve(mux, "kill-container", d.killContainer)
 	serve(mux, "remove-everything", d.removeEverything)
+	serve(mux, "advance", d.advance)
 	serve(mux, "wait", d.wait)
 	mux.HandleFunc("POST "+api.Path("debug-log"), d.debugLog)
 	mux.HandleFunc("POST "+api.Path("ssh"), d.ssh)

@@ -33,6 +33,8 @@ type state struct {
 	// pod must not find another one.
 	Addresses int `json:"addresses"`
 	Services  int `json:"services"`
+	// Ahead is how far the lab's clock is ahead of the machine's.
+	Ahead time.Duration `json:"ahead,omitempty"`
 }
 
 // application is where an application's charm and storages are.

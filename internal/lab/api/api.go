@@ -167,6 +167,11 @@ type Resolved struct {
 	Retry bool     `json:"retry"`
 }
 
+// Advance lets time pass at once.
+type Advance struct {
+	By time.Duration `json:"by"`
+}
+
 // Wait asks to be answered when something has changed since After, or after
 // Seconds at the latest.
 type Wait struct {
