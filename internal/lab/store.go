@@ -77,6 +77,9 @@ func load(home string) (*record, error) {
 	if r.Format != recordFormat {
 		return nil, fmt.Errorf("cannot read the model in %s: it has format %d, this charmlab reads %d (charmlab destroy-model starts afresh)", file, r.Format, recordFormat)
 	}
+	if r.Model == nil || r.Model.Options().Name == "" || r.State.Applications == nil || r.State.Pods == nil {
+		return nil, fmt.Errorf("cannot read the model in %s: parts are missing (charmlab destroy-model starts afresh)", file)
+	}
 	return r, nil
 }
 
