@@ -41,6 +41,9 @@ type Databag struct {
 	App bool
 	// Data holds every key; absent keys are deleted.
 	Data Bag
+	// Keys, if not nil, are the keys that Data stands for: others are left as
+	// they are, for another part of the charm or a newer revision of it.
+	Keys []string
 }
 
 // Step is an act that is neither file, layer nor databag: to initialise

@@ -150,8 +150,16 @@ func (u *Unit) writeBag(ctx context.Context, want Databag) error {
 		return err
 	}
 	diff := difference(have, want.Data)
+	for key := range have {
+		if want.Keys != nil && !slices.Contains(want.Keys, key) {
+			delete(diff, key) // another's
+		}
+	}
 	if len(diff) == 0 {
 		return nil
+	}
+	if _, again := u.committed[key]; !again {
+		u.committed[key] = have
 	}
 	next := maps.Clone(have)
 	for k, v := range diff {

@@ -34,6 +34,7 @@ type Unit struct {
 	goal       *Goal
 	bags       map[bagKey]Bag
 	writes     map[bagKey]Bag
+	committed  map[bagKey]Bag // what the databags in writes were before
 	state      Bag
 	stateDiff  Bag
 	statuses   []juju.Status
@@ -49,6 +50,7 @@ func newUnit(host Host, hook juju.Hook) *Unit {
 		containers: map[string]pebble.Pebble{},
 		bags:       map[bagKey]Bag{},
 		writes:     map[bagKey]Bag{},
+		committed:  map[bagKey]Bag{},
 		stateDiff:  Bag{},
 	}
 }
