@@ -60,7 +60,8 @@ type Environment struct {
 	CheckName string
 
 	// SecretID is the full URI and SecretLabel the unit's own label of it,
-	// which may be empty, in secret hooks.
+	// which may be empty, in secret hooks. (The experiment in Juju 2.9 calls
+	// the variable JUJU_SECRET_URL.)
 	SecretID    string
 	SecretLabel string
 	// SecretRevision is set in secret-remove and secret-expired; else 0.
@@ -78,6 +79,13 @@ type Environment struct {
 	ActionName string
 	ActionUUID string
 	ActionTag  string
+
+	// TraceID, SpanID and TraceFlags are those of the agent's span of the
+	// hook, as W3C Trace Context writes them; only in Juju 4.x, with tracing
+	// on.
+	TraceID    string
+	SpanID     string
+	TraceFlags string
 
 	// APIAddresses are the controller's, host:port.
 	APIAddresses []string
@@ -163,6 +171,9 @@ func (e *Environment) sometimes() []variable {
 		{"JUJU_ACTION_NAME", &e.ActionName},
 		{"JUJU_ACTION_UUID", &e.ActionUUID},
 		{"JUJU_ACTION_TAG", &e.ActionTag},
+		{"JUJU_TRACE_ID", &e.TraceID},
+		{"JUJU_SPAN_ID", &e.SpanID},
+		{"JUJU_TRACE_FLAGS", &e.TraceFlags},
 		{"PATH", &e.Path},
 	}
 }
@@ -249,6 +260,9 @@ func parse(values map[string]string) (Environment, error) {
 			*v.value = take(v.name)
 		}
 	}
+	if url := take("JUJU_SECRET_URL"); e.SecretID == "" {
+		e.SecretID = url
+	}
 	for _, v := range e.legacyProxies() {
 		*v.value = take(v.name)
 		if upper := take(strings.ToUpper(v.name)); *v.value == "" {
@@ -301,6 +315,18 @@ func (e Environment) check() error {
 		}
 	case e.Hook.workload() && e.Workload != e.Hook.Name:
 		return fmt.Errorf("JUJU_WORKLOAD_NAME is %q in hook %s", e.Workload, e.Hook)
+	case e.Hook.secret() && e.SecretID == "":
+		return fmt.Errorf("JUJU_SECRET_ID is not set in hook %s", e.Hook)
+	case e.Hook.storage() && e.StorageID != "" && Application(e.StorageID) != e.Hook.Name:
+		return fmt.Errorf("JUJU_STORAGE_ID is %q in hook %s", e.StorageID, e.Hook)
+	case e.Hook.Kind == Action && e.ActionName != "" && e.ActionName != e.Hook.Name:
+		return fmt.Errorf("JUJU_ACTION_NAME is %q in action %s", e.ActionName, e.Hook.Name)
+	}
+	switch {
+	case e.Hook.Kind == PebbleCustomNotice && (e.NoticeID == "" || e.NoticeKey == ""):
+		return fmt.Errorf("JUJU_NOTICE_ID is %q and JUJU_NOTICE_KEY is %q in hook %s", e.NoticeID, e.NoticeKey, e.Hook)
+	case (e.Hook.Kind == PebbleCheckFailed || e.Hook.Kind == PebbleCheckRecovered) && e.CheckName == "":
+		return fmt.Errorf("JUJU_PEBBLE_CHECK_NAME is not set in hook %s", e.Hook)
 	}
 	return nil
 }
@@ -357,6 +383,9 @@ func (h Hook) workload() bool {
 	}
 	return false
 }
+
+// storage says whether the hook belongs to a storage.
+func (h Hook) storage() bool { return h.Kind == StorageAttached || h.Kind == StorageDetaching }
 
 // secret says whether the hook belongs to a secret.
 func (h Hook) secret() bool {

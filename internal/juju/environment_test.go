@@ -149,6 +149,16 @@ func TestEnvironment(t *testing.T) {
 				e.SecretID, e.SecretLabel, e.SecretRevision = "secret:9m4e2mr0ui3e8a215n4g", "super", 2
 			},
 		},
+		"tracing": {
+			environ: []string{
+				"JUJU_DISPATCH_PATH=hooks/start", "JUJU_HOOK_NAME=start",
+				"JUJU_TRACE_ID=4bf92f3577b34da6a3ce929d0e0e4736", "JUJU_SPAN_ID=00f067aa0ba902b7", "JUJU_TRACE_FLAGS=01",
+			},
+			hook: juju.Hook{Kind: juju.Start},
+			want: func(e *juju.Environment) {
+				e.TraceID, e.SpanID, e.TraceFlags = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "01"
+			},
+		},
 		"storage": {
 			environ: []string{
 				"JUJU_DISPATCH_PATH=hooks/data-storage-attached", "JUJU_HOOK_NAME=data-storage-attached",
@@ -280,6 +290,11 @@ func TestMalformedEnvironment(t *testing.T) {
 		"other endpoint's id":      {append(slices.Clone(relation), "JUJU_RELATION_ID=web:0"), "web:0"},
 		"other endpoint":           {append(slices.Clone(relation), "JUJU_RELATION=web"), "JUJU_RELATION"},
 		"other container":          {[]string{"JUJU_DISPATCH_PATH=hooks/a-pebble-ready", "JUJU_WORKLOAD_NAME=b"}, "JUJU_WORKLOAD_NAME"},
+		"secret hook without id":   {[]string{"JUJU_DISPATCH_PATH=hooks/secret-changed"}, "JUJU_SECRET_ID"},
+		"other storage":            {[]string{"JUJU_DISPATCH_PATH=hooks/a-storage-attached", "JUJU_STORAGE_ID=b/0"}, "JUJU_STORAGE_ID"},
+		"other action":             {[]string{"JUJU_DISPATCH_PATH=actions/a", "JUJU_ACTION_NAME=b"}, "JUJU_ACTION_NAME"},
+		"notice without key":       {[]string{"JUJU_DISPATCH_PATH=hooks/a-pebble-custom-notice", "JUJU_WORKLOAD_NAME=a", "JUJU_NOTICE_ID=1"}, "JUJU_NOTICE_KEY"},
+		"check without name":       {[]string{"JUJU_DISPATCH_PATH=hooks/a-pebble-check-failed", "JUJU_WORKLOAD_NAME=a"}, "JUJU_PEBBLE_CHECK_NAME"},
 		"secret revision of words": {[]string{"JUJU_DISPATCH_PATH=hooks/secret-expired", "JUJU_SECRET_REVISION=two"}, "JUJU_SECRET_REVISION"},
 		"secret revision zero":     {[]string{"JUJU_DISPATCH_PATH=hooks/secret-expired", "JUJU_SECRET_REVISION=0"}, "JUJU_SECRET_REVISION"},
 	}
@@ -325,5 +340,35 @@ func TestUnknownHook(t *testing.T) {
 	}
 	if diff := cmp.Diff(input, got.Environ()); diff != "" {
 		t.Errorf("Environ is not the reverse (-want +got):\n%s", diff)
+	}
+}
+
+// The secrets of Juju 2.9's experiment are told by another variable.
+func TestSecretURL(t *testing.T) {
+	t.Parallel()
+	got, err := juju.ParseEnvironment(environ("JUJU_DISPATCH_PATH=hooks/secret-rotate", "JUJU_VERSION=2.9.49", "JUJU_SECRET_URL=secret://app/password"))
+	if err != nil || got.SecretID != "secret://app/password" || got.Other["JUJU_SECRET_URL"] != "" {
+		t.Errorf("secret is %q, %v; other variables %v", got.SecretID, err, got.Other)
+	}
+}
+
+// What a charm does not act on is kept by name: variables of old versions, of
+// machines and of the container.
+func TestOtherVariables(t *testing.T) {
+	t.Parallel()
+	other := []string{
+		"JUJU_SLA=unsupported", "JUJU_METER_STATUS=GREEN", "JUJU_METER_INFO=", "JUJU_TARGET_BASE=ubuntu@22.04", "JUJU_TARGET_SERIES=jammy",
+		"KUBERNETES_SERVICE_PORT=443", "KUBERNETES_PORT_443_TCP_ADDR=10.152.183.1", "TERM=tmux-256color",
+		"DEBIAN_FRONTEND=noninteractive", "APT_LISTCHANGES_FRONTEND=none", "JUJU_DEBUG_AT=all", "JUJU_DEBUG=",
+	}
+	got, err := juju.ParseEnvironment(environ(append(other, "JUJU_DISPATCH_PATH=hooks/pre-series-upgrade")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range other {
+		key, value, _ := strings.Cut(entry, "=")
+		if kept, ok := got.Other[key]; !ok || kept != value {
+			t.Errorf("%s is kept as %q", entry, kept)
+		}
 	}
 }

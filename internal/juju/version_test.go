@@ -101,3 +101,35 @@ func TestVersionIsAString(t *testing.T) {
 		t.Error("no error for a version of words")
 	}
 }
+
+func TestFeatures(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		has     func(juju.Version) bool
+		yes, no []string
+	}{
+		"secrets":         {juju.Version.HasSecrets, []string{"3.0.3", "3.1.0", "4.0-beta5"}, []string{"2.9.49", "3.0.2"}},
+		"user secrets":    {juju.Version.HasUserSecrets, []string{"3.3.0", "3.6-beta2"}, []string{"3.2.4", "3.3-rc1"}},
+		"service ports":   {juju.Version.HasServicePorts, []string{"3.0.3", "3.1-beta1"}, []string{"2.9.49"}},
+		"custom notices":  {juju.Version.HasCustomNotices, []string{"3.4.0"}, []string{"3.3.7"}},
+		"workload users":  {juju.Version.HasWorkloadUsers, []string{"3.5.0"}, []string{"3.4.6"}},
+		"check hooks":     {juju.Version.HasCheckHooks, []string{"3.6.0"}, []string{"3.6-beta2", "3.5.4"}},
+		"relation model":  {juju.Version.HasRelationModel, []string{"3.6.2", "3.6.10"}, []string{"3.6.1"}},
+		"identities":      {juju.Version.HasIdentities, []string{"3.6.4"}, []string{"3.6.3"}},
+		"cloud spec":      {juju.Version.HasCloudSpec, []string{"3.6.10", "4.0.0"}, []string{"3.6.9"}},
+		"service context": {juju.Version.HasServiceContext, []string{"3.1.6", "3.2.1"}, []string{"3.1.5", "3.2.0"}},
+		"leader settings": {juju.Version.HasLeaderSettings, []string{"2.9.49", "3.6.10"}, []string{"4.0-alpha1", "4.0.0"}},
+	} {
+		for want, texts := range map[bool][]string{true: test.yes, false: append(test.no, "0.0.0")} {
+			for _, text := range texts {
+				version, err := juju.ParseVersion(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := test.has(version); got != want {
+					t.Errorf("Juju %s has %s: %t", text, name, got)
+				}
+			}
+		}
+	}
+}
