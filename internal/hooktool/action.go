@@ -7,12 +7,14 @@ import (
 )
 
 // ActionGet gives the parameters of the running action, defaults included, as
-// encoding/json decodes them.
+// encoding/json decodes them. In a hook all four action tools fail: not
+// running an action.
 func (t *Tools) ActionGet(ctx context.Context) (map[string]any, error) {
 	return t.readAny(ctx, "action-get")
 }
 
-// ActionSet adds results of the running action. A key's parts, between dots,
+// ActionSet adds results of the running action; whoever waits for it has them
+// when it ends, also if it fails. A key's parts, between dots,
 // are of lower-case letters, digits and inner hyphens; stdout, stderr,
 // stdout-encoding and stderr-encoding are Juju's own. No results is no call.
 func (t *Tools) ActionSet(ctx context.Context, results map[string]string) error {

@@ -27,10 +27,10 @@ func TestMain(m *testing.M) {
 // toolNames are the tools that the tests run.
 var toolNames = []string{
 	"action-fail", "action-get", "action-log", "action-set", "application-version-set", "close-port", "config-get", "credential-get",
-	"goal-state", "is-leader", "juju-log", "network-get", "open-port", "opened-ports", "relation-get", "relation-ids", "relation-list",
+	"goal-state", "is-leader", "juju-log", "juju-reboot", "leader-get", "leader-set", "network-get", "open-port", "opened-ports", "relation-get", "relation-ids", "relation-list",
 	"relation-model-get", "relation-set", "resource-get", "secret-add", "secret-get", "secret-grant", "secret-ids", "secret-info-get",
 	"secret-remove", "secret-revoke", "secret-set", "state-delete", "state-get", "state-set", "status-get", "status-set", "storage-add",
-	"storage-get", "storage-list",
+	"storage-get", "storage-list", "unit-get",
 }
 
 // agent is Juju's side of a hook, with a scripted answer.

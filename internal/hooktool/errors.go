@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// What a ToolError can be, to errors.Is. Juju tells failures apart only by
+// What the error of a tool can be, to errors.Is. Juju tells failures apart only by
 // text, so these follow the texts of Juju 2.9 to 4.0.
 var (
 	// ErrNotFound is a secret, storage, relation, key or binding that does
@@ -20,8 +20,10 @@ var (
 	// ErrRelationGone is a relation that does not exist any more; it is an
 	// ErrNotFound too.
 	ErrRelationGone = errors.New("relation is gone")
-	// ErrUnknownTool is a tool that this version of Juju does not have.
-	ErrUnknownTool = errors.New("unknown hook tool")
+	// ErrUnsupported is a tool that this version of Juju does not have (then
+	// the error is an *UnsupportedError), or what the kind of model does not
+	// allow, such as ranges of ports on Kubernetes.
+	ErrUnsupported = errors.New("not supported by this Juju")
 )
 
 // ToolError is a hook tool that ran and refused.
@@ -57,10 +59,17 @@ func (e *ToolError) Is(target error) bool {
 		return has("not the leader") || has("cannot write relation settings") && slices.Contains(e.Args, "--app")
 	case ErrRelationGone:
 		return has("relation not found") || has(`relation "`) && has("not found")
-	case ErrUnknownTool:
-		return has("bad request: unknown command") || has("bad request: unknown hook command")
+	case ErrUnsupported:
+		return e.unknown() || has("not supported")
 	}
 	return false
+}
+
+// unknown says that the agent does not know the tool. Juju 4 words it in
+// another way, with and without the first two words.
+func (e *ToolError) unknown() bool {
+	text := strings.TrimPrefix(strings.TrimPrefix(e.Stderr, "ERROR "), badRequest)
+	return strings.HasPrefix(text, "unknown command") || strings.HasPrefix(text, unknownCommand)
 }
 
 // newToolError makes the error of a result whose code is not 0.
@@ -86,10 +95,7 @@ func redact(call Call) []string {
 		if key, _, found := strings.Cut(argument, "="); data && found && !strings.HasPrefix(argument, "-") {
 			argument = key + "=…"
 		}
-		if len(argument) > longestArgument {
-			argument = strings.ToValidUTF8(argument[:longestArgument], "") + "…"
-		}
-		shown = append(shown, argument)
+		shown = append(shown, excerpt(argument))
 	}
 	return shown
 }

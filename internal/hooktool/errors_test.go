@@ -2,19 +2,24 @@ package hooktool_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/jujuc"
 )
 
 // Refusals by Juju, in its own words.
 func TestToolErrors(t *testing.T) {
 	t.Parallel()
-	all := []error{hooktool.ErrNotFound, hooktool.ErrPermission, hooktool.ErrNotLeader, hooktool.ErrRelationGone, hooktool.ErrUnknownTool}
+	all := []error{hooktool.ErrNotFound, hooktool.ErrPermission, hooktool.ErrNotLeader, hooktool.ErrRelationGone, hooktool.ErrUnsupported}
 	relationGet := func(ctx context.Context, tools *hooktool.Tools) error {
 		_, err := tools.RelationGet(ctx, "db:9", "pg/0", false)
 		return err
@@ -77,11 +82,22 @@ func TestToolErrors(t *testing.T) {
 		},
 		"no such binding": {
 			func(ctx context.Context, tools *hooktool.Tools) error {
-				_, err := tools.NetworkGet(ctx, "x")
+				_, err := tools.NetworkGet(ctx, "x", "")
 				return err
 			},
 			1, "ERROR no network config found for binding \"x\"\n", []error{hooktool.ErrNotFound},
 			`cannot run network-get --format=json -- x: no network config found for binding "x" (exit code 1)`,
+		},
+		"range of ports": {
+			func(ctx context.Context, tools *hooktool.Tools) error { return tools.OpenPort(ctx, "80-90/tcp") },
+			1, "ERROR port ranges are not supported for k8s applications, please specify a single port\n", []error{hooktool.ErrUnsupported}, "",
+		},
+		"leader settings": {
+			func(ctx context.Context, tools *hooktool.Tools) error {
+				return tools.LeaderSet(ctx, bag{"a": "hunter2"})
+			},
+			1, "ERROR cannot write leadership settings: cannot write settings: not the leader\n", []error{hooktool.ErrNotLeader},
+			"cannot run leader-set -- a=…: cannot write leadership settings: cannot write settings: not the leader (exit code 1)",
 		},
 		"silent": {
 			func(ctx context.Context, tools *hooktool.Tools) error {
@@ -220,5 +236,133 @@ func TestWrongShapes(t *testing.T) {
 	}))
 	if got, err := tools.SecretInfo(t.Context(), hooktool.SecretRef{Label: "x"}); err == nil {
 		t.Errorf("two secrets were read as %v", got)
+	}
+}
+
+// A tool that the running Juju lacks says which one has it: by the version
+// alone, without a call, and by the agent's answer.
+func TestUnsupported(t *testing.T) {
+	t.Parallel()
+	version := func(text string) juju.Version {
+		v, err := juju.ParseVersion(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	relationModel := func(ctx context.Context, tools *hooktool.Tools) error {
+		_, err := tools.RelationModelGet(ctx, "db:1")
+		return err
+	}
+	leaderGet := func(ctx context.Context, tools *hooktool.Tools) error {
+		_, err := tools.LeaderGet(ctx)
+		return err
+	}
+	credential := func(ctx context.Context, tools *hooktool.Tools) error {
+		_, err := tools.CredentialGet(ctx)
+		return err
+	}
+	secretIDs := func(ctx context.Context, tools *hooktool.Tools) error {
+		_, err := tools.SecretIDs(ctx)
+		return err
+	}
+	tests := map[string]struct {
+		version string // "" is not known
+		run     func(ctx context.Context, tools *hooktool.Tools) error
+		answer  string // of the agent, with exit code 1; "" succeeds
+		called  bool
+		want    string // the error; "" is none
+	}{
+		"too old": {
+			"3.6.1", relationModel, "", false,
+			"cannot run relation-model-get: Juju 3.6.1 does not have it, it comes with Juju 3.6.2",
+		},
+		"pre-release": {
+			"3.6-beta2", relationModel, "", false,
+			"cannot run relation-model-get: Juju 3.6-beta2 does not have it, it comes with Juju 3.6.2",
+		},
+		"new enough":         {"3.6.2", relationModel, "", true, ""},
+		"secrets too early":  {"3.0.2", secretIDs, "", false, "cannot run secret-ids: Juju 3.0.2 does not have it, it comes with Juju 3.0.3"},
+		"secrets":            {"3.0.3", secretIDs, "", true, ""},
+		"gone":               {"4.0.0", leaderGet, "", false, "cannot run leader-get: Juju 4.0.0 does not have it, it is gone since Juju 4.0"},
+		"gone before":        {"4.0-beta5", leaderGet, "", false, "cannot run leader-get: Juju 4.0-beta5 does not have it, it is gone since Juju 4.0"},
+		"not yet gone":       {"3.6.9", leaderGet, "", true, ""},
+		"not known, too old": {"", relationModel, "ERROR bad request: unknown command: relation-model-get\n", true, "cannot run relation-model-get: this Juju does not have it, it comes with Juju 3.6.2"},
+		"not known, new":     {"", relationModel, "", true, ""},
+		"words of Juju 4":    {"4.0.0", relationModel, "ERROR bad request: unknown hook command: relation-model-get\n", true, "cannot run relation-model-get: Juju 4.0.0 does not have it"},
+		"short words of Juju 4": {
+			"", leaderGet, "ERROR unknown hook command: leader-get\n", true, "cannot run leader-get: this Juju does not have it, it is gone since Juju 4.0",
+		},
+		"kind of model": {
+			"3.6.9", credential, "ERROR getting cloud credential on a \"caas\" model not supported\n", true,
+			"cannot run credential-get: Juju 3.6.9 does not have it, it comes with Juju 3.6.10",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			called := false
+			tools := hooktool.New(runnerFunc(func(hooktool.Call) (hooktool.Result, error) {
+				called = true
+				if test.answer != "" {
+					return hooktool.Result{Code: 1, Stderr: []byte(test.answer)}, nil
+				}
+				return hooktool.Result{Stdout: []byte("null")}, nil
+			}))
+			if test.version != "" {
+				tools = tools.For(version(test.version))
+			}
+			err := test.run(t.Context(), tools)
+			if called != test.called {
+				t.Errorf("a call was made: %t, want %t", called, test.called)
+			}
+			if test.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			unsupported, ok := errors.AsType[*hooktool.UnsupportedError](err)
+			if !ok || err.Error() != test.want || !errors.Is(err, hooktool.ErrUnsupported) {
+				t.Fatalf("error is\n%v, want\n%s", err, test.want)
+			}
+			if refusal, refused := errors.AsType[*hooktool.ToolError](err); refused != test.called || refused && refusal.Tool != unsupported.Tool {
+				t.Errorf("the error wraps %v", refusal)
+			}
+		})
+	}
+}
+
+// The agent of Juju 4 words it in two ways; a program that is not there is
+// the same thing.
+func TestUnsupportedOverEachTransport(t *testing.T) {
+	t.Parallel()
+	overEach(t, func(call jujuc.Request) (jujuc.Response, error) {
+		return jujuc.Response{}, errors.New("unknown hook command: " + call.CommandName)
+	}, func(t *testing.T, _ *agent, runner hooktool.Runner) {
+		for _, tool := range []string{"relation-model-get", "moon-get"} {
+			_, err := hooktool.New(runner).Do(t.Context(), hooktool.Call{Tool: tool})
+			if unsupported, ok := errors.AsType[*hooktool.UnsupportedError](err); !ok || unsupported.Tool != tool {
+				t.Errorf("%s: %v, want it unsupported", tool, err)
+			}
+		}
+	})
+}
+
+// A credential shows itself to nobody who does not ask for its attributes.
+func TestCredentialDoesNotPrintItself(t *testing.T) {
+	t.Parallel()
+	spec := hooktool.CloudSpec{Credential: hooktool.CloudCredential{Attributes: bag{"Token": "hunter2"}}}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "spec", spec, "credential", spec.Credential)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "spec", spec, "credential", &spec.Credential)
+	encoded, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{log.String(), string(encoded), fmt.Sprintf("%v %+v %#v", spec, &spec, spec), fmt.Sprintf("%s %q", spec.Credential, spec.Credential)} {
+		if strings.Contains(text, "hunter2") {
+			t.Errorf("the credential shows itself: %s", text)
+		}
 	}
 }

@@ -87,5 +87,5 @@ func (f *Fork) find(tool string) (string, error) {
 			return program, nil
 		}
 	}
-	return "", fmt.Errorf("%w: not on PATH %q", ErrUnknownTool, f.path)
+	return "", fmt.Errorf("%w: not on PATH %q", ErrUnsupported, f.path)
 }

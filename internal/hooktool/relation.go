@@ -1,6 +1,10 @@
 package hooktool
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // option gives a flag with its value, or nothing for an empty value.
 func option(flag, value string) []string {
@@ -28,7 +32,10 @@ func (t *Tools) RelationList(ctx context.Context, id string) ([]string, error) {
 }
 
 // RelationRemoteApp gives the remote application of a relation; its own
-// application for a peer relation; "" if Juju does not know it any more.
+// application for a peer relation; "" if Juju does not know it any more. It
+// answers also in a relation-broken whose JUJU_REMOTE_APP is empty: the agent
+// asks the controller for the relation, not its own memory of who joined
+// (Juju 3.6, context of relations in the uniter).
 func (t *Tools) RelationRemoteApp(ctx context.Context, id string) (string, error) {
 	var application string
 	err := t.read(ctx, &application, "relation-list", append([]string{"--app"}, option("-r", id)...)...)
@@ -66,7 +73,7 @@ func (t *Tools) RelationSet(ctx context.Context, id string, app bool, data map[s
 }
 
 // RelationModelGet gives the UUID of the remote application's model. Juju has
-// it from 3.6.2 on; before, the error is ErrUnknownTool.
+// it from 3.6.2 on.
 func (t *Tools) RelationModelGet(ctx context.Context, id string) (string, error) {
 	var answer struct {
 		UUID string `json:"uuid"`
@@ -93,4 +100,24 @@ func (t *Tools) StateSet(ctx context.Context, data map[string]string) error {
 // key that is not there is no error.
 func (t *Tools) StateDelete(ctx context.Context, key string) error {
 	return t.do(ctx, "state-delete", "--", key)
+}
+
+// LeaderGet gives the application's leader settings, as the last
+// leader-settings-changed or leader-elected found them. Juju up to 3.x; the
+// peer relation's application databag does the same in all versions.
+func (t *Tools) LeaderGet(ctx context.Context) (map[string]string, error) {
+	return t.readMap(ctx, "leader-get")
+}
+
+// LeaderSet changes leader settings, at once. An empty value deletes a key.
+// Who does not lead gets ErrNotLeader. Juju up to 3.x.
+func (t *Tools) LeaderSet(ctx context.Context, data map[string]string) error {
+	if len(data) == 0 {
+		return nil
+	}
+	args := []string{"--"}
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		args = append(args, key+"="+data[key])
+	}
+	return t.do(ctx, "leader-set", args...)
 }

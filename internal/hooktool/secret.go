@@ -13,12 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// SecretSpec is what SecretAdd and SecretSet write.
+// SecretSpec is what SecretAdd and SecretSet write. All secret tools need Juju
+// 3.0.3.
 type SecretSpec struct {
 	// Content by key. Keys are of three or more lower-case letters, digits
-	// and inner hyphens; values together have at most 64 KiB. A value that
-	// is not UTF-8 is stored, but SecretGet cannot read it: JSON has no such
-	// strings. SecretSet leaves the content as it is if this is empty.
+	// and inner hyphens; values are any bytes, also none, together at most
+	// 64 KiB. SecretSet leaves the content as it is if this is empty.
 	Content map[string]string
 	// Label is the owner's own name of the secret; empty means none, or in
 	// SecretSet that it stays.
@@ -87,7 +87,8 @@ func (t *Tools) SecretAdd(ctx context.Context, spec SecretSpec) (uri string, err
 }
 
 // SecretSet changes a secret at the end of the hook. The same content makes
-// no new revision.
+// no new revision (Juju 3.6; older ones make one). A secret of the application
+// is the leader's to change: else ErrNotLeader.
 func (t *Tools) SecretSet(ctx context.Context, uri string, spec SecretSpec) error {
 	_, err := t.secretWrite(ctx, spec, "secret-set", []string{"--", uri})
 	return err
@@ -147,7 +148,14 @@ func secretFile(content map[string]string) (path string, err error) {
 }
 
 // SecretGet gives the content of a secret. One that does not exist is
-// ErrNotFound, one that is not granted ErrPermission.
+// ErrNotFound, one that is not granted ErrPermission. Refreshing somebody
+// else's secret has its effect at once, also if the hook fails; of an own
+// secret that was changed in this hook, at the hook's end. Without Peek or
+// Refresh such a change does not show.
+//
+// A value that is not UTF-8 needs ID, or comes with U+FFFD in the place of
+// what is none: JSON has no other strings, and Juju gives the bytes only by
+// key, and a key only by URI.
 func (t *Tools) SecretGet(ctx context.Context, ref SecretRef) (map[string]string, error) {
 	args := option("--label", ref.Label)
 	if ref.Refresh {
@@ -156,7 +164,26 @@ func (t *Tools) SecretGet(ctx context.Context, ref SecretRef) (map[string]string
 	if ref.Peek {
 		args = append(args, "--peek")
 	}
-	return t.readMap(ctx, "secret-get", append(args, option("--", ref.ID)...)...)
+	args = append(args, option("--", ref.ID)...)
+	content, err := t.readMap(ctx, "secret-get", args...)
+	if err != nil || ref.ID == "" {
+		return content, err
+	}
+	for key, value := range content {
+		if !strings.ContainsRune(value, utf8.RuneError) {
+			continue
+		}
+		var encoded string
+		if err := t.read(ctx, &encoded, "secret-get", slices.Concat(args, []string{key + "#base64"})...); err != nil {
+			return nil, err
+		}
+		decoded, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return nil, errors.New("cannot read the answer of secret-get: not base64")
+		}
+		content[key] = string(decoded)
+	}
+	return content, nil
 }
 
 // SecretInfo gives what is known of a secret that this unit, or as the leader

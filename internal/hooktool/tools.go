@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 )
 
 // Tools are the hook tools of a hook. A method's error is a *ToolError if the
@@ -15,20 +18,34 @@ import (
 // sense. Maps and slices in results are never nil. Where a tool takes data
 // that Juju accepts in no other way than on the command line, over Fork one
 // argument may have at most 128 KiB.
-type Tools struct{ runner Runner }
+//
+// A method that needs a newer Juju than 2.9 says which. An older one gives an
+// *UnsupportedError.
+type Tools struct {
+	runner  Runner
+	version juju.Version
+}
 
-// New gives the tools over a runner.
+// New gives the tools over a runner, of a Juju whose version is not known:
+// tools that it lacks are found out by trying.
 func New(runner Runner) *Tools { return &Tools{runner: runner} }
+
+// For gives the same tools of a Juju of a known version: one that it lacks is
+// refused without a call.
+func (t *Tools) For(version juju.Version) *Tools { return &Tools{runner: t.runner, version: version} }
 
 // Do runs any tool and gives what it printed on standard output: the way to a
 // tool, or a flag, that has no method.
 func (t *Tools) Do(ctx context.Context, call Call) ([]byte, error) {
-	result, err := t.runner.Run(ctx, call)
-	if err != nil {
+	if err := t.lacking(call.Tool); err != nil {
 		return nil, err
 	}
-	if result.Code != 0 {
-		return nil, newToolError(call, result)
+	result, err := t.runner.Run(ctx, call)
+	if err == nil && result.Code != 0 {
+		err = newToolError(call, result)
+	}
+	if err != nil {
+		return nil, t.explain(call.Tool, err)
 	}
 	return result.Stdout, nil
 }
@@ -109,7 +126,8 @@ func (t *Tools) ConfigGet(ctx context.Context, all bool) (map[string]any, error)
 }
 
 // IsLeader says whether the unit leads its application. True holds for 30
-// seconds more at least; false stays false for the whole hook.
+// seconds more at least; false stays false for the whole hook. A dying leader
+// stays one until its lease is over.
 func (t *Tools) IsLeader(ctx context.Context) (bool, error) {
 	var leader bool
 	err := t.read(ctx, &leader, "is-leader")
@@ -117,12 +135,21 @@ func (t *Tools) IsLeader(ctx context.Context) (bool, error) {
 }
 
 // NetworkGet gives the addresses of a binding, which is an endpoint or an
-// extra binding. BindAddresses is empty before the pod's address is known. An
-// unknown binding is ErrNotFound.
-func (t *Tools) NetworkGet(ctx context.Context, binding string) (Network, error) {
+// extra binding; with a relation's id, as that relation's other side sees
+// them. BindAddresses is empty before the pod's address is known. An unknown
+// binding is ErrNotFound.
+func (t *Tools) NetworkGet(ctx context.Context, binding, relation string) (Network, error) {
 	var network Network
-	err := t.read(ctx, &network, "network-get", "--", binding)
+	err := t.read(ctx, &network, "network-get", append(option("-r", relation), "--", binding)...)
 	return network, err
+}
+
+// UnitGet gives "private-address" or "public-address" of the unit. NetworkGet
+// says more; this is what there was before it.
+func (t *Tools) UnitGet(ctx context.Context, address string) (string, error) {
+	var value string
+	err := t.read(ctx, &value, "unit-get", "--", address)
+	return value, err
 }
 
 // Network are the addresses of a binding, in the shape of network-get's JSON.
@@ -213,7 +240,8 @@ func parseTime(text string) time.Time {
 }
 
 // OpenPort opens a port at the end of the hook, such as "6650/tcp", for all
-// endpoints or only the named ones. Kubernetes takes no ranges.
+// endpoints or only the named ones. On Kubernetes the application's Service
+// follows from Juju 3.0.3 on, and a range is ErrUnsupported.
 func (t *Tools) OpenPort(ctx context.Context, port string, endpoints ...string) error {
 	return t.do(ctx, "open-port", ports(endpoints, port)...)
 }
@@ -236,12 +264,53 @@ func (t *Tools) OpenedPorts(ctx context.Context) ([]string, error) {
 	return t.readList(ctx, "opened-ports")
 }
 
+// OpenedPort is a range of ports that is open, or one port.
+type OpenedPort struct {
+	// Port is as OpenPort takes it, such as "6650/tcp".
+	Port string
+	// Endpoints are those for which it is open; "*" alone means all.
+	Endpoints []string
+}
+
+// OpenedPortsByEndpoint is OpenedPorts with the endpoints.
+func (t *Tools) OpenedPortsByEndpoint(ctx context.Context) ([]OpenedPort, error) {
+	lines, err := t.readList(ctx, "opened-ports", "--endpoints")
+	if err != nil {
+		return nil, err
+	}
+	opened := make([]OpenedPort, 0, len(lines))
+	for _, line := range lines {
+		port, endpoints, found := strings.Cut(line, " (")
+		endpoints, closed := strings.CutSuffix(endpoints, ")")
+		if !found || !closed {
+			return nil, fmt.Errorf("cannot read the answer of opened-ports: %q has no endpoints", excerpt(line))
+		}
+		list := strings.Split(endpoints, ",")
+		for i := range list {
+			list[i] = strings.TrimSpace(list[i])
+		}
+		opened = append(opened, OpenedPort{Port: port, Endpoints: list})
+	}
+	return opened, nil
+}
+
 // ApplicationVersionSet shows the workload's version in juju status, at once.
 func (t *Tools) ApplicationVersionSet(ctx context.Context, version string) error {
 	return t.do(ctx, "application-version-set", "--", version)
 }
 
-// JujuLog writes to the model's log. Level is TRACE, DEBUG, INFO, WARNING,
+// JujuReboot reboots the machine: after the hook, which is then not run
+// again, or with now at once, in the middle of it, which runs again then.
+// There is none on Kubernetes: the error is ErrUnsupported or another
+// *ToolError.
+func (t *Tools) JujuReboot(ctx context.Context, now bool) error {
+	if now {
+		return t.do(ctx, "juju-reboot", "--now")
+	}
+	return t.do(ctx, "juju-reboot")
+}
+
+// JujuLog writes to the model's log, at once. Level is TRACE, DEBUG, INFO, WARNING,
 // ERROR or CRITICAL. An empty message is not sent; a long one is cut into
 // several.
 func (t *Tools) JujuLog(ctx context.Context, level, message string) error {
@@ -251,6 +320,14 @@ func (t *Tools) JujuLog(ctx context.Context, level, message string) error {
 		}
 	}
 	return nil
+}
+
+// excerpt is the beginning of a text from outside, for an error.
+func excerpt(text string) string {
+	if len(text) > longestArgument {
+		return strings.ToValidUTF8(text[:longestArgument], "") + "…"
+	}
+	return text
 }
 
 // pieceLimit is the length of a log message that goes out as one, in bytes;
@@ -288,8 +365,8 @@ func (t *Tools) ResourceGet(ctx context.Context, name string) (string, error) {
 	return path, nil
 }
 
-// CredentialGet gives the access to the cloud below the model. It needs
-// trust; Kubernetes has it from Juju 3.6.10 on.
+// CredentialGet gives the access to the cloud below the model. It needs trust
+// (juju trust), and in a model on Kubernetes Juju 3.6.10.
 func (t *Tools) CredentialGet(ctx context.Context) (CloudSpec, error) {
 	var spec CloudSpec
 	err := t.read(ctx, &spec, "credential-get")
@@ -310,9 +387,20 @@ type CloudSpec struct {
 	IsController     bool            `json:"is-controller-cloud"`
 }
 
-// CloudCredential is a login of a cloud.
+// CloudCredential is a login of a cloud. It does not print itself.
 type CloudCredential struct {
 	AuthType   string            `json:"auth-type"`
 	Attributes map[string]string `json:"attrs"`
 	Redacted   []string          `json:"redacted"` // names of attributes left out
 }
+
+const hidden = "(credential)"
+
+// Format keeps every verb of fmt from reaching the attributes.
+func (c CloudCredential) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
+
+// MarshalText keeps encoders from reaching the attributes.
+func (c CloudCredential) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue keeps loggers from reaching the attributes.
+func (c CloudCredential) LogValue() slog.Value { return slog.StringValue(hidden) }

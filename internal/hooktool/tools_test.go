@@ -52,7 +52,7 @@ var toolTests = map[string]struct {
 		want:   true,
 	},
 	"network": {
-		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.NetworkGet(ctx, "db") },
+		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.NetworkGet(ctx, "db", "") },
 		answer: `{"bind-addresses":[{"mac-address":"","interface-name":"eth0","addresses":[{"hostname":"h","value":"10.1.0.7","cidr":"10.1.0.0/16"}]}],` +
 			`"egress-subnets":["10.152.183.5/32"],"ingress-addresses":["10.152.183.5"]}`,
 		call: []string{"network-get", "--format=json", "--", "db"},
@@ -62,6 +62,50 @@ var toolTests = map[string]struct {
 			}},
 			IngressAddresses: []string{"10.152.183.5"}, EgressSubnets: []string{"10.152.183.5/32"},
 		},
+	},
+	"network of a relation": {
+		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) {
+			return tools.NetworkGet(ctx, "db", "db:3")
+		},
+		answer: `{"ingress-addresses":["10.152.183.5"]}`,
+		call:   []string{"network-get", "--format=json", "-r", "db:3", "--", "db"},
+		want:   hooktool.Network{IngressAddresses: []string{"10.152.183.5"}},
+	},
+	"address of the unit": {
+		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) {
+			return tools.UnitGet(ctx, "private-address")
+		},
+		answer: "\"10.1.0.7\"\n",
+		call:   []string{"unit-get", "--format=json", "--", "private-address"},
+		want:   "10.1.0.7",
+	},
+	"leader settings": {
+		run:    func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.LeaderGet(ctx) },
+		answer: "null\n",
+		call:   []string{"leader-get", "--format=json"},
+		want:   bag{},
+	},
+	"set leader settings": {
+		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) {
+			return nil, tools.LeaderSet(ctx, bag{"b": "", "a": "-1"})
+		},
+		call: []string{"leader-set", "--", "a=-1", "b="},
+	},
+	"reboot": {
+		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) {
+			return nil, tools.JujuReboot(ctx, false)
+		},
+		call: []string{"juju-reboot"},
+	},
+	"reboot at once": {
+		run:  func(ctx context.Context, tools *hooktool.Tools) (any, error) { return nil, tools.JujuReboot(ctx, true) },
+		call: []string{"juju-reboot", "--now"},
+	},
+	"open ports by endpoint": {
+		run:    func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.OpenedPortsByEndpoint(ctx) },
+		answer: `["6650/tcp (*)","80/tcp (a, b)"]`,
+		call:   []string{"opened-ports", "--format=json", "--endpoints"},
+		want:   []hooktool.OpenedPort{{Port: "6650/tcp", Endpoints: []string{"*"}}, {Port: "80/tcp", Endpoints: []string{"a", "b"}}},
 	},
 	"goal state": {
 		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.GoalState(ctx) },
@@ -477,6 +521,37 @@ func TestSecretContent(t *testing.T) {
 		}
 		if _, err := tools.SecretAdd(t.Context(), hooktool.SecretSpec{Label: "empty"}); err == nil {
 			t.Error("no error for a secret without content")
+		}
+	})
+}
+
+// A value that is not UTF-8 comes back as it was stored; JSON alone would
+// give something else. Each part of it is read at the same revision.
+func TestBinarySecret(t *testing.T) {
+	t.Parallel()
+	answer := func(call jujuc.Request) (jujuc.Response, error) {
+		switch call.Args[len(call.Args)-1] {
+		case "key#base64":
+			return jujuc.Response{Stdout: []byte(`"/wA="`)}, nil
+		case "odd#base64":
+			return jujuc.Response{Stdout: []byte(`"77+9"`)}, nil
+		}
+		return jujuc.Response{Stdout: []byte(`{"key":"\ufffd\u0000","odd":"\ufffd","user":"u"}`)}, nil
+	}
+	overEach(t, answer, func(t *testing.T, a *agent, runner hooktool.Runner) {
+		tools := hooktool.New(runner)
+		got, err := tools.SecretGet(t.Context(), hooktool.SecretRef{ID: "secret:9m4e2mr0ui3e8a215n4g", Peek: true})
+		if diff := cmp.Diff(bag{"key": "\xff\x00", "odd": "\ufffd", "user": "u"}, got); diff != "" || err != nil {
+			t.Errorf("content (-want +got):\n%s%v", diff, err)
+		}
+		for _, call := range a.executed() {
+			if !slices.Contains(call.Args, "--peek") {
+				t.Errorf("secret-get %q reads another revision", call.Args)
+			}
+		}
+		got, err = tools.SecretGet(t.Context(), hooktool.SecretRef{Label: "l"})
+		if err != nil || got["key"] != "\ufffd\x00" {
+			t.Errorf("by label: %q, %v", got, err)
 		}
 	})
 }

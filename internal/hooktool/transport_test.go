@@ -74,11 +74,11 @@ func TestUnknownTool(t *testing.T) {
 		return jujuc.Response{}, jujuc.UnknownCommand(call.CommandName)
 	}, func(t *testing.T, _ *agent, runner hooktool.Runner) {
 		_, err := hooktool.New(runner).Do(t.Context(), hooktool.Call{Tool: "moon-get"})
-		if !errors.Is(err, hooktool.ErrUnknownTool) {
+		if !errors.Is(err, hooktool.ErrUnsupported) {
 			t.Errorf("moon-get: %v, want an unknown tool", err)
 		}
 		_, err = hooktool.New(runner).RelationModelGet(t.Context(), "db:1")
-		if !errors.Is(err, hooktool.ErrUnknownTool) {
+		if !errors.Is(err, hooktool.ErrUnsupported) {
 			t.Errorf("relation-model-get: %v, want an unknown tool", err)
 		}
 	})
@@ -491,7 +491,7 @@ func TestFork(t *testing.T) {
 		t.Errorf("a tool that reads without input: %q, %v", result.Stdout, err)
 	}
 	for _, tool := range []string{"", ".", "..", "../env", "/bin/sh", "text", "moon-get"} {
-		if _, err := run(tool); !errors.Is(err, hooktool.ErrUnknownTool) && !strings.Contains(fmt.Sprint(err), "not a tool's name") {
+		if _, err := run(tool); !errors.Is(err, hooktool.ErrUnsupported) && !strings.Contains(fmt.Sprint(err), "not a tool's name") {
 			t.Errorf("tool %q: %v", tool, err)
 		}
 	}

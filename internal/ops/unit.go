@@ -42,7 +42,7 @@ type Unit struct {
 }
 
 func newUnit(host Host, hook juju.Hook) *Unit {
-	tools := hooktool.New(host.Tools)
+	tools := hooktool.New(host.Tools).For(host.Environment.Version)
 	return &Unit{
 		env: host.Environment, hook: hook, tools: tools, pebble: host.Pebble, now: host.Now,
 		log:        slog.New(newLogHandler(tools)),
@@ -317,5 +317,5 @@ func (u *Unit) AddStatus(status juju.Status) { u.statuses = append(slices.Clone(
 
 // Network is what network-get says of a binding.
 func (u *Unit) Network(ctx context.Context, binding string) (hooktool.Network, error) {
-	return u.tools.NetworkGet(ctx, binding)
+	return u.tools.NetworkGet(ctx, binding, "")
 }
