@@ -20,10 +20,10 @@ func (e *OptionError) Error() string { return fmt.Sprintf("option %s: %s", e.Opt
 
 // Config fills the struct that into points to with the application's
 // options. Fields are tagged `option:"name"` and are of type string, int,
-// float64 or bool, as the option is in config.yaml (type secret is a string).
-// An option without a value leaves its field as it is. A field that may have
-// only some values lists them in a tag `oneof:"a b c"`; another value is an
-// *OptionError.
+// float64 or bool, as the option is in config.yaml, or SecretID for type
+// secret. An option without a value leaves its field as it is. A field that
+// may have only some values lists them in a tag `oneof:"a b c"`; another value
+// is an *OptionError. Structs without a name are filled too.
 func (u *Unit) Config(ctx context.Context, into any) error {
 	if u.config == nil {
 		config, err := u.tools.ConfigGet(ctx, false)
@@ -68,6 +68,11 @@ func decodeOptions(config map[string]any, v reflect.Value) error {
 func setOption(field reflect.Value, value any) error {
 	switch value := value.(type) {
 	case string:
+		if field.Type() == reflect.TypeFor[SecretID]() {
+			if err := SecretID(value).check(); err != nil {
+				return err
+			}
+		}
 		if field.Kind() == reflect.String {
 			field.SetString(value)
 			return nil

@@ -72,16 +72,3 @@ func TestClusterDomain(t *testing.T) {
 		}
 	}
 }
-
-func TestSecretDoesNotPrintItself(t *testing.T) {
-	t.Parallel()
-	secret := NewSecret("hunter2")
-	for _, text := range printed(secret) {
-		if strings.Contains(text, "hunter2") {
-			t.Errorf("the secret shows itself: %s", text)
-		}
-	}
-	if secret.Reveal() != "hunter2" {
-		t.Error("Reveal does not give the value")
-	}
-}

@@ -8,17 +8,22 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
 )
 
-// logHandler sends records to juju-log as "message key=value …". What the
-// model's log level hides is still sent: Juju filters, and a hook logs little.
+// logHandler sends records to juju-log as "message key=value …".
 type logHandler struct {
 	tools  *hooktool.Tools
+	lowest slog.Leveler
 	prefix string // attributes given by With
 	group  string
 }
 
-func newLogHandler(tools *hooktool.Tools) *logHandler { return &logHandler{tools: tools} }
+func newLogHandler(tools *hooktool.Tools, lowest slog.Leveler) *logHandler {
+	if lowest == nil {
+		lowest = levelTrace
+	}
+	return &logHandler{tools: tools, lowest: lowest}
+}
 
-func (h *logHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.lowest.Level() }
 
 func (h *logHandler) Handle(ctx context.Context, record slog.Record) error {
 	var text strings.Builder
@@ -37,11 +42,11 @@ func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
 		writeAttr(&text, h.group, a)
 	}
-	return &logHandler{tools: h.tools, prefix: h.prefix + text.String(), group: h.group}
+	return &logHandler{tools: h.tools, lowest: h.lowest, prefix: h.prefix + text.String(), group: h.group}
 }
 
 func (h *logHandler) WithGroup(name string) slog.Handler {
-	return &logHandler{tools: h.tools, prefix: h.prefix, group: h.group + name + "."}
+	return &logHandler{tools: h.tools, lowest: h.lowest, prefix: h.prefix, group: h.group + name + "."}
 }
 
 func writeAttr(text *strings.Builder, group string, a slog.Attr) {

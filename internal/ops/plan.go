@@ -30,6 +30,10 @@ type Plan struct {
 	// Statuses are reasons of the unit's status; the worst is shown, of
 	// equals the first. None means active.
 	Statuses []juju.Status
+	// AppStatuses are reasons of the application's status, which the leader
+	// shows in the same way. None leaves it alone: Juju then derives it from
+	// the units'.
+	AppStatuses []juju.Status
 }
 
 // Databag is the whole wanted content of one of the unit's own databags.
@@ -85,7 +89,7 @@ func Converge[S any](ctx context.Context, u *Unit, observe func(context.Context)
 // it changed anything beside databags, so that the caller may look again: a
 // service that was started, a step that ran.
 func (u *Unit) Apply(ctx context.Context, plan Plan) (changed bool, err error) {
-	u.statuses = plan.Statuses
+	u.statuses, u.appStatuses = plan.Statuses, plan.AppStatuses
 	for _, name := range slices.Sorted(maps.Keys(plan.Containers)) {
 		change, err := pebble.Apply(ctx, u.Container(name), plan.Containers[name])
 		if pebble.Unavailable(err) {
@@ -113,7 +117,7 @@ func (u *Unit) Apply(ctx context.Context, plan Plan) (changed bool, err error) {
 		}
 	}
 	if plan.Ports != nil {
-		if err := u.setPorts(ctx, plan.Ports); err != nil {
+		if err := u.SetPorts(ctx, plan.Ports...); err != nil {
 			return changed, err
 		}
 	}
@@ -130,24 +134,33 @@ func (u *Unit) Apply(ctx context.Context, plan Plan) (changed bool, err error) {
 	return changed, nil
 }
 
-func (u *Unit) setPorts(ctx context.Context, want []string) error {
-	have, err := u.tools.OpenedPorts(ctx)
-	if err != nil {
-		return fmt.Errorf("cannot read opened ports: %w", err)
-	}
-	for _, port := range have {
-		if !slices.Contains(want, port) {
-			if err := u.tools.ClosePort(ctx, port); err != nil {
-				return fmt.Errorf("cannot close port %s: %w", port, err)
-			}
+// SetPorts makes the ports, such as "6650/tcp", those that are open, and no
+// others, at the end of the hook. Kubernetes takes no ranges.
+func (u *Unit) SetPorts(ctx context.Context, want ...string) error {
+	if u.ports == nil {
+		opened, err := u.tools.OpenedPorts(ctx)
+		if err != nil {
+			return fmt.Errorf("cannot read opened ports: %w", err)
 		}
+		u.ports = opened
+	}
+	for _, port := range slices.Clone(u.ports) {
+		if slices.Contains(want, port) {
+			continue
+		}
+		if err := u.tools.ClosePort(ctx, port); err != nil {
+			return fmt.Errorf("cannot close port %s: %w", port, err)
+		}
+		u.ports = slices.DeleteFunc(u.ports, func(p string) bool { return p == port })
 	}
 	for _, port := range slices.Sorted(slices.Values(want)) {
-		if !slices.Contains(have, port) {
-			if err := u.tools.OpenPort(ctx, port); err != nil {
-				return fmt.Errorf("cannot open port %s: %w", port, err)
-			}
+		if slices.Contains(u.ports, port) {
+			continue
 		}
+		if err := u.tools.OpenPort(ctx, port); err != nil {
+			return fmt.Errorf("cannot open port %s: %w", port, err)
+		}
+		u.ports = append(u.ports, port)
 	}
 	return nil
 }

@@ -17,9 +17,8 @@ type Relation struct {
 	// ID is the relation's id, such as "zookeeper:3".
 	ID       string
 	Endpoint string
-	// App is the remote application; the own one for a peer relation. It is
-	// empty in relation-broken if the agent was restarted since the relation
-	// was joined (seen in Juju 3.6).
+	// App is the remote application; the own one for a peer relation; empty
+	// if Juju does not know it any more.
 	App string
 	// Units are the remote units that have joined, sorted. A unit that is
 	// departing is already gone from it.
@@ -42,25 +41,53 @@ func (u *Unit) Relations(ctx context.Context, endpoint string) ([]*Relation, err
 	}
 	relations := make([]*Relation, 0, len(ids))
 	for _, id := range ids {
-		relation := &Relation{ID: id, Endpoint: endpoint, unit: u}
-		if u.env.RelationID == id {
-			relation.App = u.env.RemoteApp
-			relation.Broken = u.hook.Kind == juju.RelationBroken
-		}
-		if relation.Units, err = u.tools.RelationList(ctx, id); err != nil {
-			return nil, fmt.Errorf("cannot list units of relation %s: %w", id, err)
-		}
-		slices.Sort(relation.Units)
-		if relation.App == "" && !relation.Broken {
-			if relation.App, err = u.tools.RelationRemoteApp(ctx, id); err != nil {
-				return nil, fmt.Errorf("cannot read remote application of relation %s: %w", id, err)
-			}
+		relation, err := u.readRelation(ctx, endpoint, id)
+		if err != nil {
+			return nil, err
 		}
 		relations = append(relations, relation)
 	}
 	slices.SortFunc(relations, func(a, b *Relation) int { return compareIDs(a.ID, b.ID) })
 	u.relations[endpoint] = relations
 	return relations, nil
+}
+
+// readRelation asks for a relation. JUJU_REMOTE_APP is empty in the
+// relation-broken of an agent that was restarted since the relation was
+// joined (Juju 3.6 and 4.0); relation-list --app knows it still.
+func (u *Unit) readRelation(ctx context.Context, endpoint, id string) (*Relation, error) {
+	r := &Relation{ID: id, Endpoint: endpoint, unit: u}
+	if u.env.RelationID == id {
+		r.App = u.env.RemoteApp
+		r.Broken = u.hook.Kind == juju.RelationBroken
+	}
+	var err error
+	if r.Units, err = u.tools.RelationList(ctx, id); err != nil {
+		return nil, fmt.Errorf("cannot list units of relation %s: %w", id, err)
+	}
+	slices.Sort(r.Units)
+	if r.App != "" {
+		return r, nil
+	}
+	if r.App, err = u.tools.RelationRemoteApp(ctx, id); err != nil && !r.Broken {
+		return nil, fmt.Errorf("cannot read remote application of relation %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// hookRelation is the relation that the hook is about. An agent that was
+// started when the relation was already ending does not list it any more.
+func (u *Unit) hookRelation(ctx context.Context) (*Relation, error) {
+	relations, err := u.Relations(ctx, u.env.Relation)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range relations {
+		if r.ID == u.env.RelationID {
+			return r, nil
+		}
+	}
+	return u.readRelation(ctx, u.env.Relation, u.env.RelationID)
 }
 
 // compareIDs sorts db:2 before db:10.
@@ -100,6 +127,24 @@ func (r *Relation) LocalUnit(ctx context.Context) (Bag, error) {
 // it, except in peer relations.
 func (r *Relation) LocalApp(ctx context.Context) (Bag, error) {
 	return r.read(ctx, r.unit.App(), true)
+}
+
+// RemoteModel is the UUID of the model that the remote application is in. It
+// needs Juju 3.6.2; older ones give a *hooktool.UnsupportedError.
+func (r *Relation) RemoteModel(ctx context.Context) (uuid string, err error) {
+	if uuid, err = r.unit.tools.RelationModelGet(ctx, r.ID); err != nil {
+		return "", fmt.Errorf("cannot read the model of relation %s: %w", r.ID, err)
+	}
+	return uuid, nil
+}
+
+// Network is what network-get says of the endpoint for this relation.
+func (r *Relation) Network(ctx context.Context) (hooktool.Network, error) {
+	network, err := r.unit.tools.NetworkGet(ctx, r.Endpoint, r.ID)
+	if err != nil {
+		return network, fmt.Errorf("cannot read the network of relation %s: %w", r.ID, err)
+	}
+	return network, nil
 }
 
 // bagKey names a databag within the cache of a hook.
@@ -142,7 +187,7 @@ func (u *Unit) writeBag(ctx context.Context, want Databag) error {
 			return err
 		}
 		if !leader {
-			return fmt.Errorf("cannot write application databag of relation %s: this unit is not the leader", want.Relation)
+			return fmt.Errorf("cannot write application databag of relation %s: %w", want.Relation, hooktool.ErrNotLeader)
 		}
 	}
 	have, err := u.readBag(ctx, key)
@@ -176,25 +221,5 @@ func (u *Unit) writeBag(ctx context.Context, want Databag) error {
 		u.writes[key] = pending
 	}
 	maps.Copy(pending, diff)
-	return nil
-}
-
-// flushBags sends each changed databag once, in a fixed order.
-func (u *Unit) flushBags(ctx context.Context) error {
-	keys := slices.SortedFunc(maps.Keys(u.writes), func(a, b bagKey) int {
-		if a.relation != b.relation {
-			return compareIDs(a.relation, b.relation)
-		}
-		if a.app {
-			return -1
-		}
-		return 1
-	})
-	for _, key := range keys {
-		if err := u.tools.RelationSet(ctx, key.relation, key.app, u.writes[key]); err != nil {
-			return fmt.Errorf("cannot write databag of %s in relation %s: %w", key.owner, key.relation, err)
-		}
-	}
-	clear(u.writes)
 	return nil
 }

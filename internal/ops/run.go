@@ -2,13 +2,11 @@ package ops
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"path/filepath"
+	"log/slog"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
@@ -16,12 +14,13 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 )
 
-// Charm is what an author writes.
+// Charm is what an author writes. What Juju tells only once a charm hears
+// through the one-method interfaces …Handler, if it has their methods.
 type Charm interface {
 	// Reconcile brings the unit from what it is to what it should be. It runs
 	// in every hook and must write nothing if nothing differs. An error fails
 	// the hook: Juju runs it again later and nothing else of the unit until
-	// it succeeds.
+	// it succeeds. An error that is a status (see StatusError) does not.
 	Reconcile(ctx context.Context, u *Unit) error
 }
 
@@ -33,133 +32,110 @@ type Host struct {
 	Pebble func(container string) pebble.Pebble
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// LogLevel is the lowest level that is sent to Juju; nil sends all, and
+	// the agent keeps what the model's logging-config wants. No hook tool
+	// tells a charm what that is.
+	LogLevel slog.Leveler
 }
 
-// Main is the whole of a charm's main function: it runs the dispatch that the
-// process's environment describes and exits with what Juju expects: 0, or 1
-// for a hook that shall be retried.
-func Main(charm Charm) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := dispatch(ctx, charm)
-	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "ERROR %v\n", err)
-		os.Exit(1)
-	}
-}
-
-func dispatch(ctx context.Context, charm Charm) error {
-	env, err := juju.ParseEnvironment(os.Environ())
-	if unknown, ok := errors.AsType[*juju.UnknownHookError](err); ok {
-		// A newer Juju; ops ignores these too.
-		fmt.Fprintf(os.Stderr, "ignoring %v\n", unknown)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if env.ClusterDomain == "" {
-		env.ClusterDomain = readClusterDomain()
-	}
-	directory, err := os.Getwd()
-	if err != nil {
-		return fmt.Errorf("cannot find the working directory: %w", err)
-	}
-	tools, closer, err := hooktool.Open(env, directory)
-	if err != nil {
-		return err
-	}
-	// The agent waits for open connections after the hook.
-	defer closer.Close()
-	return Run(ctx, Host{
-		Environment: env,
-		Tools:       tools,
-		Pebble: func(container string) pebble.Pebble {
-			return pebble.NewClient(filepath.Join("/charm/containers", container, "pebble.socket"))
-		},
-	}, charm)
-}
-
-// Run is one dispatch of a charm; nil means exit code 0. Writes that Juju
-// keeps to the end of the hook are sent when Reconcile has succeeded, so a
-// failed hook leaves none.
+// Run is one dispatch of a charm; nil means exit code 0. It calls the handler
+// of what the hook tells, if the charm has it, then Reconcile, and sends the
+// writes that were gathered, so a failed hook leaves none. Of a hook that Juju
+// will tell again, an error is what makes it do so.
 func Run(ctx context.Context, host Host, charm Charm) (err error) {
-	if host.Now == nil {
-		host.Now = time.Now
-	}
-	u := newUnit(host, host.Environment.Hook)
+	u := newUnit(host)
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
 			u.log.Error("panic in hook", "hook", u.hook.String(), "panic", r, "stack", string(debug.Stack()))
+			u.security(ctx, "sys_crash:panic", fmt.Sprintf("hook %s panicked", u.hook))
 		}
 	}()
 	if u.hook.Kind == juju.Action {
 		err = u.runAction(ctx, charm)
 	} else {
-		err = charm.Reconcile(ctx, u)
+		err = u.reconcile(ctx, charm)
 	}
 	if err == nil {
 		err = u.flush(ctx)
 	}
 	if err != nil {
 		u.log.Error("hook failed", "hook", u.hook.String(), "error", err)
+		if refusal, ok := errors.AsType[*hooktool.ToolError](err); ok && (errors.Is(err, hooktool.ErrPermission) || errors.Is(err, hooktool.ErrNotLeader)) {
+			u.security(ctx, "authz_fail:"+u.Name()+","+refusal.Tool, refusal.Error())
+		}
 	}
 	return err
 }
 
-// flush sends what the hook has gathered, each kind once.
-func (u *Unit) flush(ctx context.Context) error {
-	if err := u.flushBags(ctx); err != nil {
+// reconcile is a hook but for its flush.
+func (u *Unit) reconcile(ctx context.Context, charm Charm) error {
+	if err := u.heal(u.handle(ctx, charm)); err != nil {
 		return err
 	}
-	if err := u.flushState(ctx); err != nil {
+	err := charm.Reconcile(ctx, u)
+	if errors.Is(err, hooktool.ErrNotLeader) && u.demote() {
+		// Leadership moved in the middle. What only a leader writes is the
+		// new one's now; the rest is decided once more, without it.
+		u.log.Info("lost leadership during the hook")
+		err = charm.Reconcile(ctx, u)
+	}
+	return u.heal(err)
+}
+
+// heal takes an error that is a status for one. The hook then succeeds.
+func (u *Unit) heal(err error) error {
+	if err == nil {
+		return nil
+	}
+	status, ok := statusOf(err)
+	if !ok {
 		return err
 	}
-	if u.version != "" {
-		if err := u.flushVersion(ctx); err != nil {
-			return err
+	u.log.Warn("cannot go on in this hook", "error", err)
+	u.AddStatus(status)
+	return nil
+}
+
+// demote forgets that the unit leads, and what it wrote as the leader. It
+// reports false if the charm did not take the unit for one.
+func (u *Unit) demote() bool {
+	if u.leader == nil || !*u.leader {
+		return false
+	}
+	*u.leader = false
+	for key := range u.writes {
+		if key.app {
+			delete(u.writes, key)
+			delete(u.bags, key)
+			delete(u.committed, key)
 		}
 	}
-	if u.hook.Kind == juju.Action {
-		return nil
+	for id := range u.secretSets {
+		if s := u.owned[id]; s != nil && !s.Unit {
+			delete(u.secretSets, id)
+			delete(u.owned, id)
+		}
 	}
-	return u.flushStatus(ctx)
+	u.statuses, u.appStatuses = nil, nil
+	return true
 }
 
-// versionKey remembers what was given to application-version-set, which Juju
-// offers no tool to read.
-const versionKey = "ops.version"
+// levelTrace is below slog's own levels; Juju has it.
+const levelTrace = slog.LevelDebug - 4
 
-func (u *Unit) flushVersion(ctx context.Context) error {
-	state, err := u.State(ctx)
-	if err != nil || state[versionKey] == u.version {
-		return err
+// security logs an event of security in the form that Canonical's products
+// share (OWASP's vocabulary), at TRACE, where collectors look for it.
+func (u *Unit) security(ctx context.Context, event, description string) {
+	text, err := json.Marshal(struct {
+		Type        string `json:"type"`
+		Time        string `json:"datetime"`
+		Level       string `json:"level"`
+		Event       string `json:"event"`
+		Description string `json:"description"`
+		App         string `json:"appid"`
+	}{"security", u.Now().UTC().Format(time.RFC3339), "WARN", event, description, u.env.ModelUUID + "-" + u.Name()})
+	if err == nil {
+		u.log.Log(ctx, levelTrace, string(text))
 	}
-	if err := u.tools.ApplicationVersionSet(ctx, u.version); err != nil {
-		return fmt.Errorf("cannot set workload version: %w", err)
-	}
-	if err := u.SetState(ctx, versionKey, u.version); err != nil {
-		return err
-	}
-	return u.flushState(ctx)
-}
-
-// flushStatus writes the worst status, once, if it differs.
-func (u *Unit) flushStatus(ctx context.Context) error {
-	want := juju.Worst(u.statuses...)
-	if want.Name == "" {
-		want = Active("")
-	}
-	have, err := u.tools.StatusGet(ctx)
-	if err != nil {
-		return fmt.Errorf("cannot read status: %w", err)
-	}
-	if have == want {
-		return nil
-	}
-	if err := u.tools.StatusSet(ctx, want); err != nil {
-		return fmt.Errorf("cannot set status: %w", err)
-	}
-	return nil
 }

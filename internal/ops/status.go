@@ -1,6 +1,12 @@
 package ops
 
-import "github.com/pulsar-charms/pulsar-charms/internal/juju"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+)
 
 // Active says that the unit does its job now; message may be empty.
 func Active(message string) juju.Status {
@@ -21,4 +27,41 @@ func Blocked(message string) juju.Status {
 // Maintenance says that the charm is busy and will end alone.
 func Maintenance(message string) juju.Status {
 	return juju.Status{Name: juju.Maintenance, Message: message}
+}
+
+// StatusError ends a Reconcile early, from however deep, with a status: the
+// hook succeeds, what was written until then is kept, and the status is one
+// of those from which the worst is shown. OptionError, DataError and
+// RemoteDataError are such errors too, and so is a container that does not
+// answer.
+type StatusError struct{ Reason juju.Status }
+
+func (e *StatusError) Error() string { return fmt.Sprintf("%s: %s", e.Reason.Name, e.Reason.Message) }
+
+// Status is Reason.
+func (e *StatusError) Status() juju.Status { return e.Reason }
+
+// Status is blocked: the operator has to choose another value.
+func (e *OptionError) Status() juju.Status { return Blocked(e.Error()) }
+
+// Status is waiting: the other side has to write something else, and its
+// relation-changed will tell.
+func (e *DataError) Status() juju.Status { return Waiting(e.Error()) }
+
+// Status is waiting, as that of a DataError.
+func (e *RemoteDataError) Status() juju.Status { return Waiting(e.Error()) }
+
+// statusOf finds the status that an error is.
+func statusOf(err error) (juju.Status, bool) {
+	type statusError interface {
+		error
+		Status() juju.Status
+	}
+	if e, ok := errors.AsType[statusError](err); ok {
+		return e.Status(), true
+	}
+	if pebble.Unavailable(err) {
+		return Waiting("for a container to answer"), true // its pebble-ready will come
+	}
+	return juju.Status{}, false
 }

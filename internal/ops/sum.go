@@ -37,6 +37,7 @@ func Sum(parts ...Plan) Plan {
 		sum.Ports = append(sum.Ports, part.Ports...)
 		sum.Steps = append(sum.Steps, part.Steps...)
 		sum.Statuses = append(sum.Statuses, part.Statuses...)
+		sum.AppStatuses = append(sum.AppStatuses, part.AppStatuses...)
 		if sum.Version == "" {
 			sum.Version = part.Version
 		}

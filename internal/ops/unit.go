@@ -33,25 +33,37 @@ type Unit struct {
 	containers map[string]pebble.Pebble
 	goal       *Goal
 	bags       map[bagKey]Bag
-	writes     map[bagKey]Bag
-	committed  map[bagKey]Bag // what the databags in writes were before
 	state      Bag
-	stateDiff  Bag
-	statuses   []juju.Status
-	version    string
+	ports      []string
+	owned      map[string]*OwnSecret // by ID
+
+	// What waits for the flush.
+	writes       map[bagKey]Bag
+	committed    map[bagKey]Bag // what the databags in writes were before
+	stateDiff    Bag
+	secretSets   map[string]*hooktool.SecretSpec // by ID
+	version      string
+	statuses     []juju.Status // of the last plan
+	moreStatuses []juju.Status
+	appStatuses  []juju.Status
 }
 
-func newUnit(host Host, hook juju.Hook) *Unit {
+func newUnit(host Host) *Unit {
+	if host.Now == nil {
+		host.Now = time.Now
+	}
 	tools := hooktool.New(host.Tools).For(host.Environment.Version)
 	return &Unit{
-		env: host.Environment, hook: hook, tools: tools, pebble: host.Pebble, now: host.Now,
-		log:        slog.New(newLogHandler(tools)),
+		env: host.Environment, hook: host.Environment.Hook, tools: tools, pebble: host.Pebble, now: host.Now,
+		log:        slog.New(newLogHandler(tools, host.LogLevel)),
 		relations:  map[string][]*Relation{},
 		containers: map[string]pebble.Pebble{},
 		bags:       map[bagKey]Bag{},
+		owned:      map[string]*OwnSecret{},
 		writes:     map[bagKey]Bag{},
 		committed:  map[bagKey]Bag{},
 		stateDiff:  Bag{},
+		secretSets: map[string]*hooktool.SecretSpec{},
 	}
 }
 
@@ -284,26 +296,6 @@ func (u *Unit) SetState(ctx context.Context, key, value string) error {
 	return nil
 }
 
-func (u *Unit) flushState(ctx context.Context) error {
-	set := Bag{}
-	for _, key := range slices.Sorted(maps.Keys(u.stateDiff)) {
-		if value := u.stateDiff[key]; value != "" {
-			set[key] = value
-			continue
-		}
-		if err := u.tools.StateDelete(ctx, key); err != nil {
-			return fmt.Errorf("cannot delete unit state %q: %w", key, err)
-		}
-	}
-	if len(set) > 0 {
-		if err := u.tools.StateSet(ctx, set); err != nil {
-			return fmt.Errorf("cannot write unit state: %w", err)
-		}
-	}
-	clear(u.stateDiff)
-	return nil
-}
-
 // Progress shows at once what takes long in this hook; the hook's own status
 // replaces it at the end.
 func (u *Unit) Progress(ctx context.Context, message string) {
@@ -313,9 +305,55 @@ func (u *Unit) Progress(ctx context.Context, message string) {
 }
 
 // AddStatus adds a reason to those of the plan; the worst is shown.
-func (u *Unit) AddStatus(status juju.Status) { u.statuses = append(slices.Clone(u.statuses), status) }
+func (u *Unit) AddStatus(status juju.Status) { u.moreStatuses = append(u.moreStatuses, status) }
 
-// Network is what network-get says of a binding.
-func (u *Unit) Network(ctx context.Context, binding string) (hooktool.Network, error) {
-	return u.tools.NetworkGet(ctx, binding, "")
+// AppStatus is the application's status and those of its units by name. Only
+// the leader may ask. What this hook sets does not show.
+func (u *Unit) AppStatus(ctx context.Context) (application juju.Status, units map[string]juju.Status, err error) {
+	if application, units, err = u.tools.StatusGetApp(ctx); err != nil {
+		return application, nil, fmt.Errorf("cannot read the application's status: %w", err)
+	}
+	return application, units, nil
 }
+
+// Network is what network-get says of a binding: an endpoint or an extra
+// binding.
+func (u *Unit) Network(ctx context.Context, binding string) (hooktool.Network, error) {
+	network, err := u.tools.NetworkGet(ctx, binding, "")
+	if err != nil {
+		return network, fmt.Errorf("cannot read the network of %q: %w", binding, err)
+	}
+	return network, nil
+}
+
+// Resource is the path of a resource's file in the charm container. Juju
+// fetches it first, which may take long. An oci-image's holds registrypath,
+// username and password as YAML.
+func (u *Unit) Resource(ctx context.Context, name string) (path string, err error) {
+	if path, err = u.tools.ResourceGet(ctx, name); err != nil {
+		return "", fmt.Errorf("cannot fetch resource %q: %w", name, err)
+	}
+	return path, nil
+}
+
+// AddStorage asks for count more instances of a storage at the end of the
+// hook; storage-attached comes for each.
+func (u *Unit) AddStorage(ctx context.Context, name string, count int) error {
+	if err := u.tools.StorageAdd(ctx, name, count); err != nil {
+		return fmt.Errorf("cannot add storage %q: %w", name, err)
+	}
+	return nil
+}
+
+// CloudSpec is the access to the cloud below the model. It needs trust (juju
+// trust), and on Kubernetes Juju 3.6.10: else a *hooktool.UnsupportedError.
+func (u *Unit) CloudSpec(ctx context.Context) (hooktool.CloudSpec, error) {
+	spec, err := u.tools.CredentialGet(ctx)
+	if err != nil {
+		return spec, fmt.Errorf("cannot read the cloud's credential: %w", err)
+	}
+	return spec, nil
+}
+
+// Version is the running Juju's; its methods say what it can do.
+func (u *Unit) Version() juju.Version { return u.env.Version }
