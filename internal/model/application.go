@@ -258,7 +258,7 @@ func (m *Model) fill(a *application) {
 			m.addUnit(a, number)
 		}
 	}
-	if a.Leader == "" && a.Life == alive {
+	if a.Leader == "" && a.Life == alive && !m.options.KeepLeases {
 		m.elect(a)
 	}
 }
@@ -325,6 +325,9 @@ func (m *Model) RemoveApplication(app string, force bool) error {
 			m.bury(u)
 		default:
 			m.killUnit(u)
+			// Relations die at once, units a moment later: an idle agent may
+			// run a hook between.
+			u.Memory.Unaware = u.Life == dying && m.running[u.Name] == nil
 		}
 	}
 	m.sweep(a)
@@ -441,7 +444,8 @@ func (m *Model) SetLeader(app, unit string) error {
 }
 
 // lead moves the lease. An agent that gains or loses it watches other secrets
-// from then on: revisions that are obsolete by then are not announced.
+// from then on: revisions that are obsolete by then are not announced. One that
+// is running a hook gets to it when that ends.
 func (m *Model) lead(a *application, unit string) {
 	if a.Leader == unit {
 		return
@@ -449,6 +453,9 @@ func (m *Model) lead(a *application, unit string) {
 	for _, u := range a.order {
 		if u.Name == unit || u.Name == a.Leader {
 			u.Memory.Obsolete = nil
+			if c := m.running[u.Name]; c != nil {
+				c.led = true
+			}
 		}
 	}
 	a.Leader = unit

@@ -19,6 +19,7 @@ type Context struct {
 	again   bool      // it is a queued or failed one that is run again
 	handled hashes    // when it began
 	ticked  bool      // update-status became due while it ran
+	led     bool      // leadership came or went while it ran
 
 	notLeader bool // is-leader said no; it does not change its mind
 	appBags   map[string]map[string]string
@@ -119,6 +120,9 @@ func (c *Context) End(o Outcome) error {
 	delete(m.running, u.Name)
 	m.touch(u)
 	u.AgentSays = statusRecord{juju.Status{Name: "idle"}, m.now}
+	if c.led {
+		u.Memory.Obsolete = nil
+	}
 	if c.hook.Kind == juju.Action {
 		return c.endAction(o)
 	}

@@ -25,6 +25,9 @@ type Options struct {
 	Version string
 	// NoRetry switches off Juju's automatic retry of failed hooks.
 	NoRetry bool
+	// KeepLeases leaves leadership to SetLeader alone. Otherwise an application
+	// whose leader is gone gets another at once, as if its lease ended then.
+	KeepLeases bool
 	// ClusterDomain is juju.DefaultClusterDomain if empty.
 	ClusterDomain string
 }

@@ -52,7 +52,7 @@ func (m *Model) hookVersion(u *unit, hook Hook) int {
 
 // prepare is what the agent does before it runs a hook.
 func (m *Model) prepare(u *unit, hook Hook) {
-	u.Resolved, u.Memory.Retry = "", false
+	u.Resolved, u.Memory.Retry, u.Memory.Unaware = "", false, false
 	running := "running " + hook.String() + " hook"
 	switch hook.Kind {
 	case juju.Action:

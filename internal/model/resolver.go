@@ -58,6 +58,9 @@ func (m *Model) turn(u *unit) (hooks []Hook, again bool) {
 		// A storage hook takes the place of a queued hook: that is how
 		// leader-elected and upgrade-charm get lost.
 		if hooks := u.storageHooks(); len(hooks) > 0 {
+			if u.Memory.Unaware && u.Life == dying && u.Op.Step == idle {
+				hooks = append(m.relationHooks(u), hooks...)
+			}
 			return hooks, false
 		}
 	}

@@ -375,3 +375,48 @@ func TestEndedContext(t *testing.T) {
 		t.Errorf("unit app/x: %v", err)
 	}
 }
+
+// TestDatabagReadsInOtherHooks: what a unit reads of another unit's databag is
+// what that unit's last joined or changed hook read; of an application's, what
+// is there.
+func TestDatabagReadsInOtherHooks(t *testing.T) {
+	t.Parallel()
+	m := pair(t)
+	write := func(pair string) {
+		t.Helper()
+		c := during(t, m, "db/0")
+		check(t, c, []call{{line: "relation-set -r clients:1 " + pair}, {line: "relation-set -r clients:1 --app " + pair}})
+		must(t, c.End(Outcome{}))
+	}
+	write("k=1")
+	settle(t, m)
+	first := during(t, m, "app/0")
+	check(t, first, []call{{line: "relation-get -r db:1 k db/0", want: "1"}})
+	must(t, first.End(Outcome{}))
+	must(t, m.SetConfig("app", map[string]string{"count": "7"}, nil))
+	write("k=2")
+	c, err := m.Begin("app/0", m.Next("app/0")[0])
+	must(t, err)
+	if c.Hook().Kind != juju.ConfigChanged {
+		t.Fatalf("first runs %s", c.Hook())
+	}
+	check(t, c, []call{
+		{line: "relation-get -r db:1 k db/0", want: "1"},
+		{line: "relation-get -r db:1 --app k db", want: "2"},
+	})
+	must(t, c.End(Outcome{}))
+	c, err = m.Begin("app/0", m.Next("app/0")[0])
+	must(t, err)
+	check(t, c, []call{{line: "relation-get -r db:1 k db/0", want: "1"}, {line: "relation-get --app k db", want: "2"}})
+	must(t, c.End(Outcome{}))
+	c, err = m.Begin("app/0", m.Next("app/0")[0])
+	must(t, err)
+	check(t, c, []call{{line: "relation-get k", want: "2"}})
+	must(t, c.End(Outcome{}))
+	must(t, m.PodUp("app/0", PodInfo{}))
+	write("k=3")
+	c, err = m.Begin("app/0", m.Next("app/0")[0])
+	must(t, err)
+	check(t, c, []call{{line: "relation-get -r db:1 k db/0", want: "3"}}) // an agent that restarted has nothing cached
+	must(t, c.End(Outcome{}))
+}

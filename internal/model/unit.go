@@ -84,8 +84,9 @@ type memory struct {
 	Reboot         bool `json:"reboot,omitempty"`          // start is to be run for the agent's own start
 	LeaderSettings bool `json:"leader-settings,omitempty"` // this version of leader settings was seen
 	Shutdown       bool `json:"shutdown,omitempty"`
-	Tick           bool `json:"tick,omitempty"`  // update-status is due
-	Retry          bool `json:"retry,omitempty"` // the retry timer went off
+	Unaware        bool `json:"unaware,omitempty"` // heard of its relations' end, not yet of its own
+	Tick           bool `json:"tick,omitempty"`    // update-status is due
+	Retry          bool `json:"retry,omitempty"`   // the retry timer went off
 	Rotations      []string
 	Expired        []secretRevision
 	Changed        []string
@@ -194,7 +195,7 @@ func (m *Model) bury(u *unit) {
 		}
 	}
 	m.touch(u)
-	if u.app.Leader == u.Name {
+	if u.app.Leader == u.Name && !m.options.KeepLeases {
 		m.elect(u.app)
 	}
 	m.sweep(u.app)

@@ -1,0 +1,410 @@
+package model
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// sentence is an input that is being read. A sentence is made of clauses; what
+// one leaves out (who, where) the one before has said.
+type sentence struct {
+	*replay
+	unit     string   // whose pod, agent or leadership
+	owner    string   // who wrote
+	endpoint string   // relation
+	remote   []string // units of that relation
+	list     string   // what a bare word is one more of: action, relation, notice, storage
+	place    string   // container
+	notes    string   // in brackets behind the clause
+	removed  bool     // the relation or application spoken of is being removed
+}
+
+var (
+	unitName = regexp.MustCompile(`[a-z][a-z0-9-]*/\d+`)
+	pairForm = regexp.MustCompile(`([a-z][a-z0-9-]*)=(\S*)`)
+	brackets = regexp.MustCompile(` ?\(([^()]*)\)`)
+	numbers  = regexp.MustCompile(`\d+`)
+	secretIs = regexp.MustCompile(`\b[0-9a-v]{20}\b`)
+)
+
+func pairsOf(text string) map[string]string {
+	out := make(map[string]string)
+	for _, m := range pairForm.FindAllStringSubmatch(text, -1) {
+		out[m[1]] = strings.TrimRight(m[2], ",;")
+	}
+	return out
+}
+
+func (s *sentence) whose(m []string) string {
+	for _, word := range m[1:] {
+		if unitName.MatchString(word) {
+			s.unit = unitName.FindString(word)
+		}
+	}
+	return s.unit
+}
+
+func ordinal(unit string) int {
+	n, _ := strconv.Atoi(unit[strings.LastIndexByte(unit, '/')+1:])
+	return n
+}
+
+// named is the unit in the text, else the one spoken of.
+func (s *sentence) named(text string) string {
+	if name := unitName.FindString(text); name != "" {
+		s.unit = name
+	}
+	return s.unit
+}
+
+func (s *sentence) down(unit string) { s.ok(s.m.PodDown(unit)) }
+
+func (s *sentence) lead(unit string) {
+	s.unit = unit
+	s.ok(s.m.SetLeader(app(unit), unit))
+}
+
+// another is a unit of the application that could lead in place of s.unit.
+func (s *sentence) another() string {
+	for _, unit := range s.m.UnitsOf(app(s.unit)) {
+		if unit != s.unit {
+			return unit
+		}
+	}
+	return s.unit
+}
+
+// bare is a unit's name alone: one more of the relation, or storage.
+func (s *sentence) bare(name string) {
+	switch {
+	case s.list == "storage":
+		s.storage(name)
+	case s.endpoint != "":
+		s.remote = append(s.remote, name)
+		s.enters(name, endpoint(name), nil)
+	default:
+		s.ok(fmt.Errorf("cannot read input: what is with %s?", name))
+	}
+}
+
+func (s *sentence) enqueue(name string) string {
+	if name == "" {
+		name = "act-one"
+	}
+	actions, err := s.m.EnqueueAction([]string{s.unit}, name, nil)
+	if err != nil {
+		s.ok(err)
+		return ""
+	}
+	return actions[0].ID
+}
+
+// notice tells of a notice; what the sentence does not say of it the hooks do.
+// Without an id it is those that hooks show and no sentence numbers.
+func (s *sentence) notice(id, key string) {
+	for _, h := range s.trace.Hooks {
+		words := strings.Fields(h.Notice)
+		if len(words) != 3 || id != "" && words[0] != id || h.After <= s.at {
+			continue
+		}
+		if key == "" {
+			key = words[2]
+		}
+		s.ok(s.m.Notice(s.unit, h.Workload, words[0], words[1], key))
+		return
+	}
+	if key != "" {
+		s.ok(s.m.Notice(s.unit, "workload", id, "custom", key))
+	}
+}
+
+func (s *sentence) owned(kind, id string) {
+	s.lastSecret = id
+	revisions := 0
+	if _, list, ok := strings.Cut(s.notes, "revision"); ok {
+		for _, n := range numbers.FindAllString(list, -1) {
+			number, _ := strconv.Atoi(n)
+			revisions = max(revisions, number)
+		}
+	}
+	switch kind {
+	case "application", "app":
+		s.secret(id, "pulsar", revisions)
+	case "unit":
+		s.secret(id, s.trace.unit(), revisions)
+	default:
+		s.secret(id, "db", max(1, revisions))
+		s.consumes(id)
+	}
+}
+
+func (s *sentence) consumes(id string) {
+	sec := s.m.secrets[id]
+	s.lastSecret = id
+	sec.Consumers = map[string]*consumer{s.unit: {Current: sec.Latest, Label: sec.Label}}
+	sec.Label = ""
+}
+
+// about is the secret of a clause: of the id, else the last one, else the
+// unit's own.
+func (s *sentence) about(id string) string {
+	if id != "" {
+		s.lastSecret = id
+	}
+	for _, own := range s.sortedSecrets() {
+		if s.lastSecret == "" && s.m.secrets[own].Owner == s.trace.unit() {
+			s.lastSecret = own
+		}
+	}
+	return s.lastSecret
+}
+
+func (s *sentence) sortedSecrets() []string {
+	var ids []string
+	for id := range s.m.secrets {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// consumed is the secret that the unit reads and does not own.
+func (s *sentence) consumed(id string) string {
+	if id == "" {
+		for _, other := range s.sortedSecrets() {
+			if s.m.secrets[other].Consumers[s.trace.unit()] != nil {
+				id = other
+			}
+		}
+	}
+	return id
+}
+
+func (s *sentence) revises(whole, list string) {
+	id := secretIs.FindString(whole)
+	if id = s.consumed(id); id == "" {
+		id = s.about("")
+	}
+	sec := s.m.secrets[id]
+	if sec == nil {
+		s.ok(fmt.Errorf("no such secret"))
+		return
+	}
+	for _, n := range numbers.FindAllString(list, -1) {
+		if number, _ := strconv.Atoi(n); number > sec.Latest {
+			s.m.revise(sec, map[string]string{"key": n})
+		}
+	}
+}
+
+// added adds a relation; rest says who is in it and what they wrote.
+func (s *sentence) added(name, rest string) {
+	rel := &related{endpoint: name, units: unitName.FindAllString(rest, -1)}
+	rel.read(rest)
+	s.endpoint, s.remote, s.owner, s.list = name, rel.units, name, "relation"
+	s.relate(rel)
+}
+
+var (
+	appDataForm  = regexp.MustCompile(`app(?:lication)? data ([a-z][a-z0-9-]*=\S*)`)
+	unitDataForm = regexp.MustCompile(`(?:each|unit data) ([a-z][a-z0-9-]*=\S*)`)
+)
+
+func (rel *related) read(text string) {
+	if m := appDataForm.FindStringSubmatch(text); m != nil {
+		rel.app = pairsOf(m[1])
+	}
+	if m := unitDataForm.FindStringSubmatch(text); m != nil {
+		rel.data = pairsOf(m[1])
+	}
+}
+
+func (s *sentence) wrote(unit, pairs, appPairs, back string) {
+	if unit == "" {
+		unit = s.owner
+	}
+	if unit == "" {
+		s.ok(fmt.Errorf("cannot read input: who writes %s?", pairs))
+		return
+	}
+	s.owner, s.endpoint = unit, endpoint(unit)
+	data := pairsOf(pairs)
+	if pairs == "" {
+		data = s.learnUnit(unit, s.endpoint)
+	}
+	s.writes(unit, s.endpoint, data)
+	if appPairs != "" {
+		s.wroteApp(app(unit), appPairs)
+	}
+	if back != "" {
+		s.writes(unit, s.endpoint, pairsOf(back))
+	}
+}
+
+// appOwner is the application whose databag a clause is about.
+func (s *sentence) appOwner(text string) string {
+	for _, name := range []string{"db", "zk"} {
+		if regexp.MustCompile(`\b` + name + `\b`).MatchString(text) {
+			return name
+		}
+	}
+	switch {
+	case strings.Contains(text, "peer") || strings.Contains(text, "pulsar"):
+		return "pulsar"
+	case s.owner != "":
+		return app(s.owner)
+	}
+	for _, rel := range s.m.rels {
+		if _, other, ok := rel.own("pulsar"); ok && !rel.peer() {
+			return other.App
+		}
+	}
+	return "pulsar"
+}
+
+func (s *sentence) wroteApp(owner, pairs string) {
+	data := pairsOf(pairs)
+	if pairs == "" {
+		data = s.learnApp(owner, endpoint(owner))
+	}
+	s.writes(owner, endpoint(owner), data)
+}
+
+func (s *sentence) emptied(owner, key string) {
+	rel := s.relation(endpoint(owner))
+	if rel == nil {
+		s.ok(fmt.Errorf("no relation with %s", owner))
+		return
+	}
+	data := make(map[string]string)
+	for have := range rel.Bags[owner].Data {
+		if key == have || key == "" && !strings.HasSuffix(have, "-address") && have != "egress-subnets" {
+			data[have] = ""
+		}
+	}
+	s.writes(owner, endpoint(owner), data)
+}
+
+// read reads the i-th input and does what it says.
+func (r *replay) read(i int) {
+	r.at = i
+	text := r.inputs[i].What
+	if r.m == nil {
+		r.readBeginning(text)
+		return
+	}
+	s := &sentence{replay: r, unit: r.trace.unit()}
+	for _, clause := range clauses(text) {
+		s.do(clause)
+	}
+}
+
+func (s *sentence) do(clause string) {
+	steps, ok := s.parse(clause)
+	if !ok {
+		s.wrong("cannot read input %d: %q", s.at+1, clause)
+		return
+	}
+	for _, step := range steps {
+		if s.problem == nil {
+			step()
+		}
+	}
+}
+
+// clauses splits a sentence at "; " and ", ", but not inside of brackets.
+func clauses(text string) []string {
+	var out []string
+	depth, from := 0, 0
+	for i, c := range text {
+		switch c {
+		case '(', '[':
+			depth++
+		case ')', ']':
+			depth--
+		case ',', ';':
+			// "revisions 3, 4" is one thing.
+			if depth == 0 && strings.HasPrefix(text[i+1:], " ") && !(c == ',' && listed.MatchString(text[:i]) && i+2 < len(text) && text[i+2] >= '0' && text[i+2] <= '9') {
+				out = append(out, text[from:i])
+				from = i + 1
+			}
+		}
+	}
+	out = append(out, text[from:])
+	for i := range out {
+		out[i] = strings.TrimSpace(out[i])
+	}
+	return slices.DeleteFunc(out, func(c string) bool { return c == "" })
+}
+
+var (
+	relationsAdded = regexp.MustCompile(`^relations (.*) added$`)
+	oneRelation    = regexp.MustCompile(`(?:^|and |, )([a-z]+)(?: \(([^)]*)\))?`)
+	listed         = regexp.MustCompile(`revisions?(?: \d+,?)+$`)
+	circumstance   = regexp.MustCompile(` (?:while|before|after|during|until|without|because|in the middle|in mid|at the same|by) `)
+	labelled       = regexp.MustCompile(`^([A-Za-z][A-Za-z' -]*): (.+)$`)
+	joints         = []string{" and then ", " and ", " then ", " while ", " meanwhile ", " but ", " - ", " -- ", ": "}
+)
+
+// parse finds what a clause means: as it is, without a label in front ("while
+// in error: …"), as two clauses, or without a circumstance behind it.
+func (s *sentence) parse(clause string) ([]func(), bool) {
+	clause = strings.TrimSpace(clause)
+	if m := relationsAdded.FindStringSubmatch(clause); m != nil {
+		return []func(){func() {
+			for _, one := range oneRelation.FindAllStringSubmatch(m[1], -1) {
+				s.added(one[1], one[2])
+			}
+		}}, true
+	}
+	var notes []string
+	for _, m := range brackets.FindAllStringSubmatch(clause, -1) {
+		notes = append(notes, m[1])
+	}
+	main := strings.TrimSpace(brackets.ReplaceAllString(clause, ""))
+	if main == "" {
+		return nil, true // a remark
+	}
+	for _, known := range phrases {
+		if m := known.form.FindStringSubmatch(main); m != nil {
+			return []func(){func() {
+				s.notes = strings.Join(notes, "; ")
+				known.mean(s, m)
+			}}, true
+		}
+	}
+	if m := labelled.FindStringSubmatch(main); m != nil {
+		if steps, ok := s.parse(clause[strings.Index(clause, ": ")+2:]); ok {
+			return steps, true
+		}
+	}
+	for _, prefix := range []string{"meanwhile ", "then ", "and ", "also ", "again ", "at once ", "later "} {
+		if rest, found := strings.CutPrefix(clause, prefix); found {
+			if steps, ok := s.parse(rest); ok {
+				return steps, true
+			}
+		}
+	}
+	for _, joint := range joints {
+		for from := 0; ; {
+			i := strings.Index(clause[from:], joint)
+			if i < 0 {
+				break
+			}
+			i += from
+			if left, ok := s.parse(clause[:i]); ok {
+				if right, ok := s.parse(clause[i+len(joint):]); ok {
+					return append(left, right...), true
+				}
+			}
+			from = i + len(joint)
+		}
+	}
+	if at := circumstance.FindStringIndex(clause); at != nil {
+		return s.parse(clause[:at[0]])
+	}
+	return nil, false
+}

@@ -1,0 +1,332 @@
+package model
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// phrase is one form that a clause may have.
+type phrase struct {
+	form *regexp.Regexp
+	mean func(s *sentence, m []string)
+}
+
+func p(form string, mean func(s *sentence, m []string)) phrase {
+	form = strings.NewReplacer(
+		"UNIT", `([a-z][a-z0-9-]*/\d+)`, "PAIRS", `([a-z][a-z0-9-]*=\S*(?:(?: and|,) [a-z][a-z0-9-]*=\S*)*)`,
+		"KEY", `([a-z][a-z0-9.-]*)`, "ID", `([0-9a-v]{20})`, "APPDATA", `app(?:lication)? (?:data|bag)(?:bag)?`,
+	).Replace(form)
+	return phrase{regexp.MustCompile(`^(?:` + form + `)$`), mean}
+}
+
+func nothing(*sentence, []string) {}
+
+// phrases are all forms, the special before the general.
+var phrases = []phrase{
+	// What does not change the model, or is told by the hooks.
+	p(`nothing(?: else)? (?:changed|happens)(?: meanwhile)?|unit will restart|empty local directory|pod not yet replaced`, nothing),
+	p(`(?:the |both )?containers? (?:is |are )?(?:still )?(?:up|running)(?: already)?|no change(?: of content)?|one write|same content.*`, nothing),
+	p(`(?:the |its |[a-z/0-9]+'s )?(?:new )?(?:hook|[a-z-]+-(?:changed|joined|created|departed|broken|ready|elected|charm|attached|detaching|notice|rotate)|install|start|stop|remove|action)(?: hook)? (?:fails?|succeeds?|exits \d+|is slow)(?: (?:again|once|twice|three times|for good))?`, nothing),
+	p(`(?:dispatch|(?:the )?hook(?:'s process)?) (?:is )?killed(?: with SIGKILL| by the kernel)?|SIGKILL`, nothing),
+	p(`(?:(?:the )?(?:hook|charm) (?:writes|does|calls|wrote).*|the hook did not.*)`, nothing),
+	p(`(?:the )?(?:unit|UNIT)(?: is)?(?: dead)?,? ?removed from the model|(?:its |the )?pod (?:is )?(?:deleted|gone|removed)`, nothing),
+
+	// Pods and agents.
+	p(`(?:.* )?(?:without|no) SIGTERM(?: .*)?`, func(s *sentence, m []string) { s.down(s.named(m[0])) }),
+	p(`.*\bSIGTERM\b.*`, func(s *sentence, m []string) { s.ok(s.m.PodTerminating(s.named(m[0]))) }),
+	p(`(?:the )?(?:pod|node)(?: of (?:the )?(?:leader )?UNIT| of the leader)?(?: is)? (?:lost|fails|gone for good)`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
+	p(`(?:old |the )?(?:pod|agent|charm container)(?: of UNIT)?(?: is)? killed(?: (?:in|while|during|at) .*)?`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
+	p(`(?:the )?(?:charm container|agent)(?: of (?:UNIT|the old pod|it))? (?:dies|crashes|stops|is down)`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
+	p(`(?:a |the |its )?(?:new )?pod(?: of (?:the )?(?:leader )?UNIT)? (?:starts|comes up|is up|is there)|(?:a )?new pod(?: of (?:the )?(?:leader )?UNIT)?`, func(s *sentence, m []string) { s.pod(s.whose(m), true) }),
+	p(`(?:the )?pod(?: of UNIT)? (?:is )?(?:replaced|deleted and replaced|comes back)`, func(s *sentence, m []string) {
+		s.down(s.whose(m))
+		s.pod(s.unit, true)
+	}),
+	p(`in place|is started again|(?:the )?(?:charm container|agent)(?: of (?:UNIT|the old pod))? (?:restarts|(?:is |comes )up again|starts again|is started again|is restarted)(?: in place)?|dies and is started again`,
+		func(s *sentence, m []string) { s.pod(s.whose(m), false) }),
+	p(`(?:the )?charm container(?: of UNIT)? dies and is started again`, func(s *sentence, m []string) { s.pod(s.whose(m), false) }),
+	p(`(?:its |the )?agent(?: of UNIT)? starts`, func(s *sentence, m []string) { s.pod(s.whose(m), true) }),
+
+	// Containers and notices.
+	p(`both containers restart(?: at once)?`, func(s *sentence, m []string) {
+		s.boot(s.unit, "workload")
+		s.boot(s.unit, "sidecar")
+	}),
+	p(`(?:the )?(?:container )?(workload|sidecar)(?: container)?(?: is| goes)? down(?: for long)?`, func(s *sentence, m []string) {
+		s.place = m[1]
+		delete(s.boots, s.unit+" "+m[1])
+		s.ok(s.m.ContainerDown(s.unit, m[1]))
+	}),
+	p(`(?:the )?(?:container )?(workload|sidecar)(?: container)?(?: of UNIT)? (?:restarts?|comes up|is up|up|down and up)(?: (?:again|once|twice|once more|with a new boot id))?(?: between two polls)?`,
+		func(s *sentence, m []string) {
+			s.place = m[1]
+			s.boot(s.whose(m), m[1])
+		}),
+	p(`(?:then )?(?:up|comes up|comes back)(?: again)?(?: with a new boot id)?`, func(s *sentence, m []string) { s.boot(s.unit, s.place) }),
+	p(`(?:custom )?notices? (\d+) (\S+/\S+)(?: in (?:container )?KEY)?(?: occurs?(?: twice| again)?)?`, func(s *sentence, m []string) {
+		s.list = "notice"
+		s.notice(m[1], m[2])
+	}),
+	p(`(\d+) (\S+/\S+)(?: occurs?(?: twice| again)?)?`, func(s *sentence, m []string) { s.notice(m[1], m[2]) }),
+	p(`(?:custom )?notice (\d+) (?:occurs|comes) (?:again|once more|twice)`, func(s *sentence, m []string) { s.notice(m[1], "") }),
+	p(`(?:a |one |another )?(?:custom )?notices?(?: each| waits?| comes?)?|(?:the )?containers? up with one notice each`, func(s *sentence, m []string) { s.notice("", "") }),
+
+	// The end of units and applications.
+	p(`remove-application(?: --force)? KEY(?: --force)?(?:: .*)?|application KEY (?:is )?removed`, func(s *sentence, m []string) {
+		s.removed = true
+		s.ok(s.m.RemoveApplication(m[1]+m[2], strings.Contains(m[0], "--force")))
+	}),
+	p(`(?:(?:all )?(?:its |the )?(?:applications?|relations?|units) (?:is |are )?(?:set )?)?dying(?: and departing)?`, func(s *sentence, m []string) {
+		if !s.removed {
+			s.ok(fmt.Errorf("cannot read input: what is dying?"))
+		}
+	}),
+	p(`(?:(?:and )?(?:the )?unit )?(?:UNIT )?(?:is )?(?:set )?dying(?: too)?|(?:the )?unit (?:is )?set dying|(?:the )?unit(?: UNIT)? (?:is )?(?:removed|scaled down)|remove-unit UNIT`,
+		func(s *sentence, m []string) { s.dies(s.whose(m)) }),
+	p(`scale-?(?:application)?(?: KEY)?(?: \d+ ->| to)? (\d+)|(?:application )?KEY (?:is )?scaled (?:up |down )?(?:from \d+ )?to (\d+)`, func(s *sentence, m []string) {
+		n, _ := strconv.Atoi(m[2] + m[4])
+		name := m[1] + m[3]
+		if name == "" {
+			name = "pulsar"
+		}
+		s.ok(s.m.Scale(name, n))
+	}),
+	p(`scale[ -](?:up|down)(?: by one)?|scale \d+ -> \d+`, func(s *sentence, m []string) {
+		if strings.Contains(m[0], "down") {
+			s.dies(fmt.Sprintf("pulsar/%d", s.m.apps["pulsar"].Scale-1))
+		}
+	}),
+	p(`(?:scale[ -]up(?: [^:]*)?: )?(?:a )?(?:new )?unit UNIT(?: is| again)?(?: created| added| deployed)?(?: again)?|UNIT (?:is )?(?:created|added|deployed)(?: again)?`, func(s *sentence, m []string) {
+		unit := s.whose(m)
+		if n := ordinal(unit) + 1; n > s.m.apps[app(unit)].Scale {
+			s.ok(s.m.Scale(app(unit), n))
+		}
+	}),
+
+	// Leadership.
+	p(`leadership (?:moves|goes)(?: from)? UNIT (?:->|to) UNIT(?: (?:->|and back to|and back) ?UNIT?)?(?: and back)?`, func(s *sentence, m []string) {
+		s.lead(m[2])
+		if back := strings.Contains(m[0], "back"); m[3] != "" || back {
+			s.lead(m[1])
+		}
+	}),
+	p(`(?:(?:its|the) lease (?:ends|expires|moves)(?: to)?:? ?)?(?:leadership (?:moves|goes|comes)(?: back)? to )?UNIT(?: (?:becomes|is|is now|is elected|gains)(?: the)?(?: new)? (?:leader|leadership))?(?: again| now)?(?: \(again\))?`,
+		func(s *sentence, m []string) {
+			if !strings.Contains(m[0], "lead") && !strings.Contains(m[0], "lease") {
+				s.bare(m[1])
+				return
+			}
+			s.lead(m[1])
+		}),
+	p(`(?:UNIT )?(?:gains|wins) (?:the )?leadership|leadership (?:is )?(?:gained|won)(?: again)?|becomes leader`, func(s *sentence, m []string) { s.lead(s.whose(m)) }),
+	p(`(?:UNIT )?loses (?:the )?leadership(?: to UNIT)?|leadership (?:is )?lost(?: again| to UNIT)?`, func(s *sentence, m []string) {
+		if to := m[2] + m[3]; to != "" {
+			s.lead(to)
+			return
+		}
+		s.lead(s.another())
+	}),
+	p(`leadership (?:is )?gained and lost(?: again)?|(?:UNIT )?(?:becomes leader|gains leadership) and loses (?:it|leadership)(?: again)?`, func(s *sentence, m []string) {
+		before := s.m.Leader("pulsar")
+		s.lead(s.whose(m))
+		s.lead(before)
+	}),
+	p(`leadership (?:is )?lost and (?:re)?gained(?: again)?|(?:UNIT )?loses leadership and (?:regains it|gets it back)`, func(s *sentence, m []string) {
+		s.whose(m)
+		s.lead(s.another())
+		s.lead(s.unit)
+	}),
+	p(`leadership (?:moves|goes) to UNIT and back(?: to UNIT)?(?: again)?`, func(s *sentence, m []string) {
+		before := s.m.Leader("pulsar")
+		s.lead(m[1])
+		if m[2] != "" {
+			before = m[2]
+		}
+		s.lead(before)
+	}),
+	p(`(?:its|the|UNIT's) lease ends|(?:the )?lease of UNIT ends|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
+
+	// The operator.
+	p(`(?:juju )?config(?:uration)? PAIRS(?: again)?(?: and (?:then )?(?:back|back again|reset)(?: to PAIRS)?)?`, func(s *sentence, m []string) {
+		before := s.m.apps["pulsar"].Config
+		s.ok(s.m.SetConfig("pulsar", pairsOf(m[1]), nil))
+		switch {
+		case m[2] != "":
+			s.ok(s.m.SetConfig("pulsar", pairsOf(m[2]), nil))
+		case strings.Contains(m[0], " and ") && strings.Contains(m[0], "back"):
+			s.m.apps["pulsar"].Config = before
+			s.m.apps["pulsar"].hash = s.m.apps["pulsar"].configHash()
+			s.m.touchApp(s.m.apps["pulsar"])
+		}
+	}),
+	p(`(?:juju )?config (?:KEY )?(?:is )?reset(?: KEY)?`, func(s *sentence, m []string) { s.ok(s.m.SetConfig("pulsar", nil, []string{"a"})) }),
+	p(`juju trust|application (?:is )?trusted`, func(s *sentence, m []string) {
+		s.ok(s.m.SetConfig("pulsar", map[string]string{"trust": "true"}, nil))
+	}),
+	p(`(?:the )?address of the application's Kubernetes Service changes|(?:the )?[Ss]ervice address changes`, func(s *sentence, m []string) {
+		s.ok(s.m.SetServiceAddress("pulsar", "10.1.0.99"))
+	}),
+	p(`juju (?:refresh|upgrade-charm|attach-resource).*|(?:the )?charm (?:is )?refreshed.*`, func(s *sentence, m []string) {
+		charm := *s.m.CharmOf("pulsar")
+		charm.Revision++
+		s.ok(s.m.Refresh("pulsar", &charm, nil))
+	}),
+	p(`(?:charm )?revision \d+|CharmModifiedVersion \d+`, nothing),
+	p(`(?:each|every) (?:failed|failing) hook is (?:skipped|resolved(?: with)? --no-retry)`, func(s *sentence, m []string) { s.skipping = true }),
+	p(`(?:juju )?resolved(?: (--no-retry))?(?: again| once more)?(?: for each)?`, func(s *sentence, m []string) {
+		if s.m.units[s.unit].inError() {
+			s.ok(s.m.Resolved(s.unit, m[1] == ""))
+		}
+	}),
+	p(`(?:an? |three |two )?actions?(?: (act-[a-z]+))?(?: (?:is |are )?(?:queued|enqueued|run|waits?))?(?: (?:during|in|while) .*)?`, func(s *sentence, m []string) {
+		s.list = "action"
+		s.enqueue(m[1])
+	}),
+	p(`(?:an? )?action(?: (act-[a-z]+))? (?:is )?(?:queued|enqueued) and cancelled(?: .*)?`, func(s *sentence, m []string) {
+		s.list = "action"
+		s.ok(s.m.CancelAction(s.enqueue(m[1])))
+	}),
+	p(`(act-[a-z]+)(?: (?:is |are )?(?:queued|enqueued))?`, func(s *sentence, m []string) { s.enqueue(m[1]) }),
+	p(`(?:an? )?update-status(?: timer| tick)?(?: of UNIT)?(?: (?:fires|ticks|is due|comes|tick))?(?: (?:again|once more|twice|three times))?`, func(s *sentence, m []string) {
+		s.ok(s.m.UpdateStatusDue(s.whose(m)))
+	}),
+
+	// Storage.
+	p(`storages? ([a-z]+/\d+(?:(?:,| and) [a-z]+/\d+)*)(?: (?:is |are )?(?:provisioned|attached|added|waits?|pending))?(?: (?:while|meanwhile|too|during) ?.*)?`, func(s *sentence, m []string) {
+		s.list = "storage"
+		for _, id := range unitName.FindAllString(m[1], -1) {
+			s.storage(id)
+		}
+	}),
+	p(`(?:storage )?([a-z]+/\d+) (?:is )?(?:being )?(?:detached|detaching|removed|set dying)`, func(s *sentence, m []string) {
+		if s.m.units[m[1]] != nil {
+			s.dies(m[1])
+			return
+		}
+		s.ok(s.m.DetachStorage(s.trace.unit(), m[1]))
+	}),
+
+	// Secrets.
+	p(`(?:the )?secret ID of KEY is (consumed|read|granted).*`, func(s *sentence, m []string) { s.owned("consumed", m[1]) }),
+	p(`(?:own |an? |the )?(application|app|unit|consumed|remote|granted)(?:-owned)? secret ID(?: of KEY)?(?: exists?| created| is created| granted)?`, func(s *sentence, m []string) {
+		s.owned(m[1], m[2])
+	}),
+	p(`(?:own |the )?(application|app|unit|consumed)? ?secret ID (?:is )?(?:deleted|removed)(?: by .*)?`, func(s *sentence, m []string) {
+		s.lastSecret = m[2]
+		s.m.removeSecret(s.m.secrets[m[2]], 0)
+	}),
+	p(`(?:unit |UNIT )?(?:consumes|reads|knows|tracks) (?:the )?secret ID.*`, func(s *sentence, m []string) {
+		if s.m.secrets[m[2]] == nil {
+			s.owned("consumed", m[2])
+		} else {
+			s.consumes(m[2])
+		}
+	}),
+	p(`rotation of (?:the )?(?:secret )?ID is due(?: again)?|(?:own )?(?:secret )?rotation(?: (?:is )?due)?`, func(s *sentence, m []string) {
+		if strings.HasPrefix(m[0], "own") {
+			s.lastSecret = ""
+		}
+		s.ok(s.m.SecretRotationDue(s.about(m[1])))
+	}),
+	p(`revision (\d+) of (?:the )?(?:secret )?ID expires|(?:its )?expiry of (\d+)`, func(s *sentence, m []string) {
+		number, _ := strconv.Atoi(m[1] + m[3])
+		s.ok(s.m.SecretExpire(s.about(m[2]), number))
+	}),
+	p(`(?:a further )?revisions? ((?:\d+(?:, | and )?)+)(?: of (?:the )?(?:secret )?ID)?(?: (?:has|have) no consumer(?: any more)?| (?:becomes?|is|are) obsolete| obsolete)`, func(s *sentence, m []string) {
+		sec := s.m.secrets[s.about(m[2])]
+		for _, n := range numbers.FindAllString(m[1], -1) {
+			number, _ := strconv.Atoi(n)
+			if sec == nil || sec.revision(number) == nil {
+				s.ok(fmt.Errorf("no revision %d of the secret", number))
+				return
+			}
+			s.m.markObsolete(sec, sec.revision(number))
+		}
+	}),
+	p(`(?:(?:the )?(?:owner|UNIT|KEY)(?: of (?:secret )?ID)? (?:makes|creates|writes|adds|publishes) )?(?:the )?(?:secret |new )?(?:ID gets )?revisions? ((?:\d+(?:, | and )?)+)(?: of (?:the )?(?:secret )?(?:ID|secret))?(?: (?:is |are )?(?:made|created|added|published|written|appears?|comes?|there|to see))?(?: (?:while|meanwhile|in) .*)?`,
+		func(s *sentence, m []string) { s.revises(m[0], m[5]) }),
+	p(`(?:the )?secret(?: ID)? (?:changes|gets a new revision|is updated)(?: again)?|a (?:new|further) revision(?: of (?:secret )?ID)?`, func(s *sentence, m []string) {
+		sec := s.m.secrets[s.consumed(m[1]+m[2])]
+		if sec == nil {
+			s.ok(fmt.Errorf("no such secret"))
+			return
+		}
+		s.m.revise(sec, map[string]string{"key": fmt.Sprint(sec.Latest + 1)})
+	}),
+
+	// Relations.
+	p(`(?:a )?(?:new )?(?:the )?relations? (?:to |with )?(db|zk)(?::[a-z]+)?(?: (?:to|between|of|with) (?:pulsar|db|zk)(?: and (?:pulsar|db|zk))?)? (?:is |are )?(?:added|created)(?: again)?(?: with (.*))?|(?:juju )?(?:integrate|relate) (?:pulsar )?(db|zk)(?: pulsar)?`,
+		func(s *sentence, m []string) { s.added(m[1]+m[3], m[2]+" "+s.notes) }),
+	p(`relation (db|zk) with (.*?) (?:is )?added`, func(s *sentence, m []string) { s.added(m[1], m[2]+" "+s.notes) }),
+	p(`(?:the )?relation (db|zk) (?:is )?(?:being )?(?:removed|dying|set dying)(?: again)?|(?:juju )?remove-relation(?: (?:pulsar )?(db|zk))?`, func(s *sentence, m []string) {
+		if name := m[1] + m[2]; name != "" {
+			s.endpoint = name
+		}
+		s.removed = true
+		s.ok(s.m.RemoveRelation("pulsar:"+s.endpoint, s.endpoint))
+	}),
+	p(`no (?:remote )?(?:unit|app|application).*`, nothing),
+	p(`(?:all )?remote units (?:leave|are gone)(?: .*)?`, func(s *sentence, m []string) {
+		for _, rel := range s.m.rels {
+			if rel.peer() || rel.Life == alive {
+				continue
+			}
+			for _, entry := range slices.Clone(rel.Scope) {
+				if entry.app != "pulsar" && !slices.Contains(s.trace.real(), entry.Unit) {
+					s.m.leave(s.m.units[entry.Unit], rel)
+				}
+			}
+		}
+	}),
+	p(`(?:an?other |a |the )?(?:new |peer |remote )?(?:unit )?UNIT(?: of the same name)? (?:enters?|joins?|comes|is back|comes back|is there)(?: (?:the )?(?:relation|scope|\w+'s scope))?(?: again)?(?: with PAIRS)?`, func(s *sentence, m []string) {
+		var data map[string]string
+		if m[2] != "" {
+			data = pairsOf(m[2])
+		} else if strings.Contains(s.notes, "only Juju") || strings.Contains(s.notes, "=") {
+			data = pairsOf(s.notes)
+		}
+		s.owner, s.remote, s.endpoint = m[1], []string{m[1]}, endpoint(m[1])
+		s.enters(m[1], s.endpoint, data)
+	}),
+	p(`(?:(?:the )?(?:peer |remote |old )?(?:unit )?)?UNIT (?:leaves?|departs?|left|is leaving|is being removed(?:: departure announced)?|announces (?:its )?departure|begins to die)(?: (?:the )?(?:relation|scope))?(?: too| again)?`, func(s *sentence, m []string) {
+		s.owner, s.endpoint = m[1], endpoint(m[1])
+		s.leaves(m[1], s.endpoint)
+	}),
+	p(`departure announced`, nothing),
+	p(`UNIT(?: is)? (?:gone|removed|dead)|UNIT (?:is )?(?:replaced|removed and created again)(?: by (?:a new|another) (?:unit|one) of (?:the same|that) name)?`, func(s *sentence, m []string) {
+		if m[1] != "" {
+			s.gone(m[1], endpoint(m[1]))
+			return
+		}
+		s.leaves(m[2], endpoint(m[2]))
+		s.enters(m[2], endpoint(m[2]), nil)
+	}),
+
+	// Databags.
+	p(`(?:(?:(?:the )?(?:peer )?UNIT|it) )?(?:writes?|sets?|reverts?(?: to)?|changes(?: it)?(?: back)?(?: to)?)(?: back)?(?: PAIRS)?(?: and APPDATA PAIRS)?(?: (?:in one (?:commit|transaction)|again|once more|back))?(?: and (?:then )?back to PAIRS)?`,
+		func(s *sentence, m []string) { s.wrote(m[1], m[2], m[3], m[4]) }),
+	p(`(?:UNIT writes (?:the )?)?same (?:data|content|value)s?(?: again)?`, nothing),
+	p(`(?:back|reverts?)(?: to)? PAIRS`, func(s *sentence, m []string) { s.wrote("", m[1], "", "") }),
+	p(`(?:(?:the )?(?:remote leader|remote app(?:lication)?|leader of KEY|leader|UNIT|KEY)(?:'s leader)? (?:writes|sets|changes) )?(?:its |the )?(?:(remote|peer|db|zk|pulsar) )?APPDATA(?: (?:is |becomes )?PAIRS)?(?: (?:is )?(?:written|changed|changes))?(?: again| back)?(?: and (?:then )?back to PAIRS)?`,
+		func(s *sentence, m []string) {
+			owner := s.appOwner(m[0])
+			s.wroteApp(owner, m[5])
+			if m[6] != "" {
+				s.wroteApp(owner, m[6])
+			}
+		}),
+	p(`(?:(?:the )?(?:remote leader|remote app(?:lication)?|leader|UNIT|KEY) )?(?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:keys? of )?(?:its |the )?(?:(?:remote |peer )?APPDATA|whole APPDATA)(?: (?:again|KEY))?|(?:the )?(?:remote |peer |db )?APPDATA (?:is )?(?:emptied|cleared|removed|deleted|becomes empty|empty)(?: again)?|(?:UNIT|KEY|remote leader|remote app) (?:removes|deletes|unsets) KEY from (?:its |the )?APPDATA`,
+		func(s *sentence, m []string) { s.emptied(s.appOwner(m[0]), "") }),
+	p(`(?:the )?UNIT (?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:unit )?(?:databag|bag|data|keys)(?: again)?`, func(s *sentence, m []string) { s.emptied(m[1], "") }),
+	p(`(?:the )?UNIT (?:removes|deletes|unsets|clears) (?:the )?(?:key )?KEY(?: again)?`, func(s *sentence, m []string) { s.emptied(m[1], m[2]) }),
+	p(`(?:each|with|unit data) PAIRS`, func(s *sentence, m []string) {
+		for _, unit := range s.remote {
+			s.writes(unit, endpoint(unit), pairsOf(m[1]))
+		}
+	}),
+	p(`PAIRS(?: again| once more| too)?`, func(s *sentence, m []string) { s.wrote("", m[1], "", "") }),
+	p(`UNIT(?: in scope)?`, func(s *sentence, m []string) { s.bare(m[1]) }),
+}

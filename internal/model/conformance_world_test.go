@@ -1,0 +1,470 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+)
+
+// beginning is the world of a scenario before its agents start.
+type beginning struct {
+	unit       string
+	leader     string
+	units      int      // of the application, at least
+	peers      []string // members of the peer relation that are not real
+	peer       bool
+	peerApp    map[string]string // nil: as the first hook reads it
+	relations  []*related
+	storages   []string
+	containers []string
+	up         bool // what the sentence says of containers
+	told       bool // it says something
+}
+
+// related is a relation with a remote side that no agent runs.
+type related struct {
+	endpoint string
+	units    []string
+	app      map[string]string // nil: as the first hook reads it
+	data     map[string]string
+}
+
+// charm is the recorder's charm.
+func (r *replay) charm(peer bool) *Charm {
+	charm := &Charm{
+		Name:       "pulsar",
+		Containers: []Container{{Name: "sidecar"}, {Name: "workload"}},
+		Endpoints: []Endpoint{
+			{Name: "db", Role: Requirer, Interface: "db"}, {Name: "zk", Role: Requirer, Interface: "zk"},
+		},
+		Storage: []StorageSpec{{Name: "data", MaxCount: -1}, {Name: "log", MaxCount: -1}},
+		Options: map[string]Option{"a": {Type: "int"}, "b": {Type: "string"}},
+		Actions: map[string]ActionSpec{"act-one": {}, "act-two": {}, "act-three": {}},
+	}
+	if peer {
+		charm.Endpoints = append(charm.Endpoints, Endpoint{Name: "peers", Role: Peer, Interface: "peers"})
+	}
+	return charm
+}
+
+// begin makes the model. The agents of the real units start.
+func (r *replay) begin(b *beginning) {
+	r.m = New(Options{
+		Name: "test", Version: "3.6-beta2", KeepLeases: true,
+		NoRetry: strings.Contains(r.trace.Description, "retry off"),
+	})
+	for _, unit := range append(slices.Clone(b.peers), b.unit) {
+		b.units = max(b.units, juju.Ordinal(unit)+1)
+	}
+	r.ok(r.m.Deploy(DeployArgs{App: "pulsar", Charm: r.charm(b.peer), Units: b.units}))
+	for _, name := range []string{"db", "zk"} {
+		remote := &Charm{
+			Name: name, Endpoints: []Endpoint{{Name: r.remoteEndpoint(name), Role: Provider, Interface: name}},
+			Containers: []Container{{Name: "workload"}},
+		}
+		r.ok(r.m.Deploy(DeployArgs{App: name, Charm: remote, Units: 3}))
+	}
+	if b.leader != "" {
+		r.ok(r.m.SetLeader("pulsar", b.leader))
+	}
+	if r.problem != nil {
+		return
+	}
+	for _, peer := range b.peers {
+		r.enters(peer, "peers", nil)
+	}
+	if b.peer && b.peerApp == nil && !slices.Contains(r.trace.real(), b.leader) {
+		b.peerApp = r.learnApp("pulsar", "peers")
+	}
+	if b.peer {
+		r.writes("pulsar", "peers", b.peerApp)
+	}
+	for _, rel := range b.relations {
+		r.relate(rel)
+	}
+	for _, id := range b.storages {
+		r.storage(id)
+	}
+	for _, unit := range r.trace.real() {
+		if app(unit) != "pulsar" {
+			continue
+		}
+		if _, err := r.m.unit(unit); err != nil {
+			continue // it comes later
+		}
+		for _, container := range r.containers(b) {
+			r.boot(unit, container)
+		}
+	}
+}
+
+// start starts the agents that exist now.
+func (r *replay) start() {
+	for _, unit := range r.trace.real() {
+		if u, err := r.m.unit(unit); err == nil && !u.EverUp {
+			r.ok(r.m.PodUp(unit, PodInfo{Address: "10.1.0.7", Fresh: true}))
+		}
+	}
+}
+
+// containers are those that are up from the beginning. If the sentence is
+// silent, those whose pebble-ready the trace shows.
+func (r *replay) containers(b *beginning) []string {
+	if b.told {
+		if !b.up {
+			return nil
+		}
+		return b.containers
+	}
+	var up []string
+	for _, h := range r.trace.Hooks {
+		if h.Workload != "" && strings.HasSuffix(h.Hook, "-pebble-ready") && !slices.Contains(up, h.Workload) {
+			up = append(up, h.Workload)
+		}
+	}
+	return up
+}
+
+// remoteEndpoint is what a remote application calls its end: its hooks say so,
+// if it is real.
+func (r *replay) remoteEndpoint(app string) string {
+	for _, h := range r.trace.Hooks {
+		if strings.HasPrefix(h.Unit, app+"/") && text(h.RemoteApp) == "pulsar" {
+			endpoint, _, _ := strings.Cut(h.Relation, ":")
+			return endpoint
+		}
+	}
+	return app
+}
+
+// boot gives a container a new boot id, which the agent's poll will see.
+func (r *replay) boot(unit, container string) {
+	r.bootN++
+	r.boots[unit+" "+container] = fmt.Sprintf("boot-%d", r.bootN)
+}
+
+// pod starts a unit's agent in a new pod, which has new containers, or in the
+// old one.
+func (r *replay) pod(unit string, fresh bool) {
+	r.ended(unit, false)
+	if fresh {
+		if u, err := r.m.unit(unit); err == nil && !u.EverUp && len(r.containers(&beginning{})) > 0 {
+			for _, container := range r.containers(&beginning{}) {
+				r.boot(unit, container)
+			}
+		}
+		for key := range r.boots {
+			if strings.HasPrefix(key, unit+" ") {
+				r.boots[key] += "+"
+			}
+		}
+	}
+	r.ok(r.m.PodUp(unit, PodInfo{Address: "10.1.0.8", Fresh: fresh}))
+}
+
+func (r *replay) relation(endpoint string) *relation {
+	for _, rel := range r.m.rels {
+		if own, _, ok := rel.own("pulsar"); ok && own.Endpoint == endpoint {
+			return rel
+		}
+	}
+	return nil
+}
+
+// puppet is a unit that the sentences move by hand.
+func (r *replay) puppet(unit string) *unit {
+	u, err := r.m.unit(unit)
+	if err != nil {
+		a, err := r.m.application(app(unit))
+		if err != nil {
+			r.ok(err)
+			return nil
+		}
+		u = r.m.addUnit(a, juju.Ordinal(unit))
+	}
+	u.EverUp = true
+	return u
+}
+
+// endpoint is pulsar's endpoint at which a unit is remote.
+func endpoint(owner string) string {
+	if app(owner) == "pulsar" {
+		return "peers"
+	}
+	return app(owner)
+}
+
+func (r *replay) enters(unit, endpoint string, data map[string]string) {
+	rel, u := r.relation(endpoint), r.puppet(unit)
+	if rel == nil || u == nil {
+		r.ok(fmt.Errorf("no relation %q to enter", endpoint))
+		return
+	}
+	if _, in := rel.inScope(unit); in {
+		r.m.leave(u, rel) // another of the same name
+	}
+	r.m.enter(u, rel)
+	if data == nil {
+		data = r.learnUnit(unit, endpoint)
+	}
+	r.writes(unit, endpoint, data)
+}
+
+// leaves announces a unit's departure, which is all that others see of it; of
+// a relation that is removed the unit is gone.
+func (r *replay) leaves(unit, endpoint string) {
+	rel := r.relation(endpoint)
+	if rel == nil {
+		return
+	}
+	if rel.Life != alive {
+		r.gone(unit, endpoint)
+		return
+	}
+	if i, in := rel.inScope(unit); in {
+		rel.Scope[i].Departing = true
+		r.m.touchRelation(rel)
+	}
+}
+
+func (r *replay) gone(unit, endpoint string) {
+	if rel := r.relation(endpoint); rel != nil {
+		r.m.leave(r.puppet(unit), rel)
+	}
+}
+
+func (r *replay) writes(owner, endpoint string, data map[string]string) {
+	rel := r.relation(endpoint)
+	if rel == nil {
+		if len(data) > 0 {
+			r.ok(fmt.Errorf("no relation %q to write to", endpoint))
+		}
+		return
+	}
+	r.m.write(rel, owner, data)
+}
+
+func (r *replay) relate(rel *related) {
+	if r.relation(rel.endpoint) == nil {
+		_, err := r.m.Integrate("pulsar:"+rel.endpoint, rel.endpoint)
+		r.ok(err)
+	}
+	if r.problem != nil {
+		return
+	}
+	data := rel.app
+	if data == nil {
+		data = r.learnApp(rel.endpoint, rel.endpoint)
+	}
+	r.writes(rel.endpoint, rel.endpoint, data)
+	for _, unit := range rel.units {
+		r.enters(unit, rel.endpoint, rel.data)
+	}
+}
+
+func (r *replay) storage(id string) {
+	u, err := r.m.unit(r.trace.unit())
+	if err != nil {
+		r.ok(err)
+		return
+	}
+	name, _, _ := strings.Cut(id, "/")
+	u.Storages = append(u.Storages, &Storage{ID: id, Name: name, Unit: u.Name, Kind: "filesystem", Life: string(alive)})
+	r.ok(r.m.StorageProvisioned(u.Name, id, "/storage/"+id))
+}
+
+// dies sets a unit dying, by the scale if it is the last one.
+func (r *replay) dies(name string) {
+	u, err := r.m.unit(name)
+	if err != nil {
+		r.ok(err)
+		return
+	}
+	if u.Number == u.app.Scale-1 {
+		r.ok(r.m.Scale(u.app.Name, u.Number))
+		return
+	}
+	r.m.killUnit(u)
+}
+
+// secret makes a secret. Its label and, if the sentence is silent, the number
+// of its revisions are those that the hooks show.
+func (r *replay) secret(id, owner string, revisions int) *secret {
+	s := &secret{ID: id, Owner: owner, Latest: max(1, revisions)}
+	for _, h := range r.trace.Hooks {
+		if h.Secret == secretURI(id) {
+			s.Label = h.Label
+			if number, ok := h.Revision.(float64); ok && revisions == 0 {
+				s.Latest = max(s.Latest, int(number))
+			}
+		}
+	}
+	for n := 1; n <= s.Latest; n++ {
+		s.Revisions = append(s.Revisions, &revision{Number: n, Content: map[string]string{"key": fmt.Sprint(n)}})
+	}
+	r.m.secrets[id] = s
+	return s
+}
+
+// learnUnit is what a remote unit has in its databag from this input on, for
+// sentences that do not say it: what the first hook about it reads.
+func (r *replay) learnUnit(owner, endpoint string) map[string]string {
+	for _, h := range r.trace.Hooks {
+		if h.After > r.at && text(h.RemoteUnit) == owner && strings.HasPrefix(h.Relation, endpoint+":") {
+			if strings.HasSuffix(h.Hook, "-joined") || strings.HasSuffix(h.Hook, "-changed") {
+				return r.unsaid(h, h.RemoteData, owner+` (?:writes|enters)[^;,]*? `)
+			}
+		}
+	}
+	return map[string]string{}
+}
+
+// learnApp is learnUnit of an application.
+func (r *replay) learnApp(owner, endpoint string) map[string]string {
+	for _, h := range r.trace.Hooks {
+		if h.After > r.at && text(h.RemoteApp) == owner && strings.HasPrefix(h.Relation, endpoint+":") && app(r.trace.who(h)) == "pulsar" {
+			return r.unsaid(h, h.RemoteAppData, `app(?:lication)? data `)
+		}
+	}
+	return map[string]string{}
+}
+
+// unsaid is data without the keys that a later sentence before the hook says
+// are written.
+func (r *replay) unsaid(h traceHook, data map[string]string, saying string) map[string]string {
+	out := maps.Clone(data)
+	if out == nil {
+		out = make(map[string]string)
+	}
+	for i := r.at + 1; i < min(h.After, len(r.trace.Inputs)); i++ {
+		for key := range data {
+			if regexp.MustCompile(saying + regexp.QuoteMeta(key) + "=").MatchString(r.trace.Inputs[i].What) {
+				delete(out, key)
+			}
+		}
+	}
+	return out
+}
+
+var noteTool = regexp.MustCompile(`(relation-set|state-set) (--app )?([a-z][a-z0-9-]*)(?:=(\S*?)(?:[,;]|$| )| -> \d+)`)
+
+// write does what the trace's note says that the charm did, or what others
+// read later and nothing else explains.
+func (r *replay) write(c *Context, h traceHook) {
+	for _, match := range noteTool.FindAllStringSubmatch(h.Note, -1) {
+		key, value := match[3], match[4]
+		if !strings.Contains(match[0], "=") {
+			value = r.learnValue(c, h, key, match[2] != "")
+		}
+		args := []string{key + "=" + value}
+		if match[1] == "relation-set" {
+			args = append(args, r.relationFlag(c)...)
+		}
+		if match[2] != "" {
+			args = append(args, "--app")
+		}
+		r.run(c, match[1], args...)
+	}
+	if strings.Contains(h.Note, "status-set") {
+		r.run(c, "status-set", "waiting", "as told")
+	}
+	if pair, found := strings.CutPrefix(h.Note, "writes app "); found {
+		r.run(c, "relation-set", append(r.relationFlag(c), "--app", pair)...)
+	}
+	if m := r.event(h, `action \S+ \(`+h.Action+`\) finished: failed "(.*)"`); m != nil && h.Exit == 0 {
+		r.run(c, "action-fail", m[1])
+	}
+	if !r.noted("relation-set") && strings.HasSuffix(h.Hook, "-relation-created") {
+		for _, later := range r.trace.Hooks[min(h.N, len(r.trace.Hooks)):] {
+			if text(later.RemoteUnit) == c.Unit() && sameRelation(later, h) && len(later.RemoteData) > 0 {
+				for _, key := range slices.Sorted(maps.Keys(later.RemoteData)) {
+					r.run(c, "relation-set", key+"="+later.RemoteData[key])
+				}
+				break
+			}
+		}
+	}
+	if !r.noted("--app") && !r.noted("writes app") && h.Leader == "true" && len(r.trace.real()) > 1 {
+		r.writeApp(c, h)
+	}
+}
+
+// writeApp writes what others read of the leader's application data that no
+// note explains: a leader writes it in the peer relation when it is elected,
+// in another when that is created.
+func (r *replay) writeApp(c *Context, h traceHook) {
+	peers := h.Hook == "leader-elected"
+	if !peers && !strings.HasSuffix(h.Hook, "-relation-created") {
+		return
+	}
+	for _, later := range r.trace.Hooks[min(h.N, len(r.trace.Hooks)):] {
+		if later.Relation == "" || text(later.RemoteApp) != c.app.Name || len(later.RemoteAppData) == 0 {
+			continue
+		}
+		own := strings.HasPrefix(later.Relation, "peers:") && app(r.trace.who(later)) == c.app.Name
+		if peers && own || !peers && !own && sameRelation(later, h) {
+			for _, key := range slices.Sorted(maps.Keys(later.RemoteAppData)) {
+				r.run(c, "relation-set", "-r", later.Relation, "--app", key+"="+later.RemoteAppData[key])
+			}
+			return
+		}
+	}
+}
+
+func sameRelation(a, b traceHook) bool {
+	return relationNumber(a.Relation) == relationNumber(b.Relation)
+}
+
+func (r *replay) noted(what string) bool {
+	return slices.ContainsFunc(r.trace.Hooks, func(h traceHook) bool { return strings.Contains(h.Note, what) })
+}
+
+// learnValue is the value of a key that a note says was written without saying
+// what: one that others read later, else as the recorder's charm names itself.
+func (r *replay) learnValue(c *Context, h traceHook, key string, toApp bool) string {
+	prefix := "of-"
+	if toApp {
+		prefix = "from-"
+	}
+	self := prefix + c.Unit()
+	var found string
+	for _, later := range r.trace.Hooks[min(h.N, len(r.trace.Hooks)):] {
+		data, about := later.RemoteData, text(later.RemoteUnit) == c.Unit()
+		if toApp {
+			data, about = later.RemoteAppData, text(later.RemoteApp) == c.app.Name
+		}
+		if value, ok := data[key]; ok && about {
+			if value == self {
+				return self
+			}
+			if found == "" {
+				found = value
+			}
+		}
+	}
+	if found != "" {
+		return found
+	}
+	return self
+}
+
+func (r *replay) relationFlag(c *Context) []string {
+	if c.hook.Relation() {
+		return nil
+	}
+	for _, v := range r.m.rels {
+		if own, _, ok := v.own(c.app.Name); ok && v.peer() {
+			return []string{"-r", fmt.Sprintf("%s:%d", own.Endpoint, v.ID)}
+		}
+	}
+	for _, v := range r.m.rels {
+		if own, _, ok := v.own(c.app.Name); ok {
+			return []string{"-r", fmt.Sprintf("%s:%d", own.Endpoint, v.ID)}
+		}
+	}
+	return nil
+}

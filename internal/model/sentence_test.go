@@ -1,0 +1,107 @@
+package model
+
+import "testing"
+
+// TestSentences reads sentences as a recorder would say them, beside those of
+// the traces at hand.
+func TestSentences(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"remote leader writes app data v=1 again (no change)",
+		"remote app data v=2 written",
+		"remote leader removes v from app data",
+		"remote leader removes the key v: app data empty",
+		"remote leader deletes v from the app bag",
+		"remote leader empties its app data",
+		"db app data emptied",
+		"remote app bag is emptied",
+		"app data becomes empty",
+		"app data removed again",
+		"relation db added, remote app data empty, db/0 in scope",
+		"relation db added without app data, db/0 enters",
+		"relation db added with db/0 and db/1 in scope, each k=1",
+		"db/0 writes k=2 and back to k=1",
+		"db/0 writes k=2 and reverts to k=1",
+		"db/0 writes k=2, then k=1 again (revert)",
+		"db/0 writes k=2 and app data v=2",
+		"remote leader writes app data v=2 and db/0 writes k=2",
+		"db/0 writes k=2; remote leader writes app data v=2; config a=2",
+		"db/0 removes key k",
+		"db/0 leaves and a new unit db/0 enters (k=9)",
+		"db/0 leaves, another db/0 enters with k=9",
+		"db/0 departs and then db/0 is gone; new db/0 enters, k=new",
+		"db/0 is replaced by a new unit of the same name",
+		"db/0 is removed and a new db/0 enters with k=9",
+		"unit pulsar/0 set dying; action act-one queued; workload container restarts; storage data/5 attached; secret rotation due; update-status timer fires",
+		"all at once: unit dying; config a=2; action; db/0 writes; update-status tick",
+		"while in error: leadership moves to pulsar/0, storage data/9 attached, db/0 writes k=3, workload container restarts, update-status timer fires, relation zk added with zk/0",
+		"while in error: pulsar/0 becomes leader, then action act-one queued",
+		"leadership moves to pulsar/1 before the hook ends",
+		"leadership moves pulsar/0 -> pulsar/1 while the hook runs",
+		"leadership lost to pulsar/1",
+		"leadership moves to pulsar/1 and back to pulsar/0",
+		"leadership moves pulsar/0 -> pulsar/1 -> pulsar/0",
+		"pulsar/0 becomes leader again",
+		"leadership gained and lost again",
+		"lease of pulsar/0 ends: pulsar/1 is leader",
+		"pod deleted: SIGTERM in the middle of the hook; meanwhile db/0 writes k=2, action act-one queued, relation zk added with zk/0",
+		"SIGTERM while the hook runs",
+		"pod of pulsar/0 deleted: SIGTERM, unit will restart",
+		"new pod, empty local directory, containers up",
+		"charm container restarts in place",
+		"charm container restarts; meanwhile relation zk added with zk/0",
+		"agent killed while it is in error; new pod",
+		"agent killed in mid start; in place",
+		"pod replaced (killed, new pod)",
+		"node lost, new pod",
+		"juju resolved --no-retry (install)",
+		"install fails; juju resolved --no-retry",
+		"each failed hook is resolved with --no-retry",
+		"juju refresh (revision 2, CharmModifiedVersion 2); rolling update reaches the pod in mid-hook: SIGTERM",
+		"action act-one queued while stop runs",
+		"actions act-one and act-two queued",
+		"container workload restarts; its pebble-ready fails three times",
+		"container workload restarts, pebble-ready fails",
+		"juju resolved (nothing to resolve)",
+		"consumed secret 9m4e2mr0ui3e8a215n5g (label u), revision 1",
+		"secret 9m4e2mr0ui3e8a215n5g of db is consumed with label u",
+		"unit reads secret 9m4e2mr0ui3e8a215n5g of db (revision 1, label u)",
+		"owner makes revision 2",
+		"owner makes revisions 3 and 4",
+		"secret 9m4e2mr0ui3e8a215n5g gets revision 2",
+		"revision 2 of secret 9m4e2mr0ui3e8a215n5g",
+		"revisions 3, 4 of 9m4e2mr0ui3e8a215n5g created",
+		"while down: revision 5 of the secret",
+		"while the agent is down: revision 4 made",
+		"secret 9m4e2mr0ui3e8a215n5g removed by its owner",
+		"pulsar/0 (leader) set dying (scale 1 -> 0)",
+		"pulsar/1 set dying; leadership moves to pulsar/0",
+		"application db removed (remove-application)",
+		"remove-application --force pulsar",
+		"unit pulsar/1 added (scale 1 -> 2), pod starts",
+		"scale 1 -> 2: new unit pulsar/1, new pod",
+		"scale up to 3",
+		"relation db removed while db/0 is joining",
+		"relation db between pulsar and db added",
+		"relation db:clients added",
+		"juju integrate pulsar db",
+		"notice 1 example.com/one occurs twice",
+		"custom notice 4 example.com/four",
+		"storage data/9 is being detached",
+		"update-status timer fires twice",
+		"nothing happens",
+	} {
+		s := &sentence{replay: &replay{}}
+		for _, clause := range clauses(text) {
+			if _, ok := s.parse(clause); !ok {
+				t.Errorf("cannot read %q of %q", clause, text)
+			}
+		}
+	}
+	for _, text := range []string{"the moon rises", "db/0 sings k=2", "config", "pod pulsar/0"} {
+		s := &sentence{replay: &replay{}}
+		if _, ok := s.parse(text); ok {
+			t.Errorf("%q was read", text)
+		}
+	}
+}
