@@ -9,19 +9,30 @@ import (
 
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops/opstest"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
 	"github.com/pulsar-charms/pulsar-charms/metadata"
 )
 
 const firstID = "bookie-0.bookie-endpoints.test.svc.cluster.local:3181"
 
-func files(t *testing.T) map[string][]byte {
+func load(t *testing.T) *opstest.Charm {
 	t.Helper()
 	files, err := metadata.Files("bookie")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return files
+	return opstest.Load(t, files)
+}
+
+// databag is what the unit has written into its relation of the endpoint.
+func databag(state opstest.State, endpoint string) ops.Bag {
+	for _, relation := range state.Relations {
+		if relation.Endpoint == endpoint {
+			return relation.LocalUnit
+		}
+	}
+	return nil
 }
 
 // world is what is around the charm besides Juju and Pebble.
@@ -54,47 +65,35 @@ func offered() []opstest.Relation {
 
 func TestStart(t *testing.T) {
 	t.Parallel()
-	fake := pebbletest.NewFake(pebbletest.Options{})
+	juju := load(t)
 	state := opstest.State{
-		Leader: true, Config: map[string]string{"profile": "testing"}, Relations: offered(),
-		Containers: map[string]*pebbletest.Fake{"bookie": fake},
+		Leader: true, Config: map[string]any{"profile": "testing"}, Relations: offered(),
+		Containers: map[string]opstest.Container{"bookie": {}},
 	}
 	w := &world{}
-	result := opstest.Run(t, w.charm(), files(t), state, opstest.Hook("bookie-pebble-ready"))
-	if result.Err != nil {
-		t.Fatal(result.Err)
-	}
-	if diff := cmp.Diff(statusStarting(), result.Status); diff != "" {
+	result := juju.Run(t, w.charm(), state, opstest.PebbleReady("bookie"))
+	if diff := cmp.Diff(statusStarting(), result.State.Status); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	want := ops.Bag{"bookie-id": firstID, "state": "starting", "fqdn": "bookie-0.bookie-endpoints.test.svc.cluster.local"}
-	if diff := cmp.Diff(want, result.UnitData["zookeeper"]); diff != "" {
+	if diff := cmp.Diff(want, databag(result.State, "zookeeper")); diff != "" {
 		t.Errorf("databag (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{"bookie", "bookie-watch"} {
-		if _, ok := fake.Process(name); !ok {
+		if result.State.Containers["bookie"].Services[name].Current != "active" {
 			t.Errorf("service %s does not run", name)
 		}
 	}
 
 	// It joins; the watch wakes the charm; after that nothing is written.
 	w.health = Health{Ready: true, Listed: true, Registered: "rw"}
-	result = opstest.Run(t, w.charm(), files(t), state, opstest.Hook("bookie-pebble-custom-notice"))
-	if result.Status != statusServing() || result.UnitData["zookeeper"]["state"] != "serving" {
-		t.Errorf("serving: got status %v, databag %v", result.Status, result.UnitData)
+	state = noticed(result.State)
+	result = juju.Twice(t, w.charm(), state, opstest.CustomNotice("bookie", noticeOfWatch))
+	if result.State.Status != statusServing() || databag(result.State, "zookeeper")["state"] != "serving" {
+		t.Errorf("serving: got status %v, databag %v", result.State.Status, databag(result.State, "zookeeper"))
 	}
-	process, _ := fake.Process("bookie")
-	state.Relations[0].LocalUnit = result.UnitData["zookeeper"]
-	state.Relations = append(state.Relations, opstest.Relation{Endpoint: "cluster", LocalUnit: result.UnitData["cluster"], RemoteApp: result.AppData["cluster"]})
-	state.Stored = result.Stored
-	fake.ResetCalls()
-	result = opstest.Run(t, w.charm(), files(t), state, opstest.Hook("config-changed"))
-	if writes := fake.Writes(); len(writes) > 0 {
-		t.Errorf("a second run wrote to the container: %v", writes)
-	}
-	if len(result.Writes) != 1 || result.Err != nil { // the status, which the state above does not hold
-		t.Errorf("a second run wrote: %v, error %v", result.Writes, result.Err)
-	}
+	state = result.State
+	process := state.Containers["bookie"].Services["bookie"]
 
 	// A wrong option leaves it as it is, also a key that the charm owns.
 	for option, want := range map[string]string{
@@ -102,49 +101,62 @@ func TestStart(t *testing.T) {
 		"extra-config": "option extra-config: key bookiePort is managed by the charm",
 	} {
 		value := map[string]string{"profile": "huge", "extra-config": "bookiePort=1"}[option]
-		state.Config = map[string]string{"profile": "testing", option: value}
-		result = opstest.Run(t, w.charm(), files(t), state, opstest.Hook("config-changed"))
-		if diff := cmp.Diff(ops.Blocked(want), result.Status); diff != "" {
+		state.Config = map[string]any{"profile": "testing", option: value}
+		result = juju.Twice(t, w.charm(), state, opstest.ConfigChanged())
+		if diff := cmp.Diff(ops.Blocked(want), result.State.Status); diff != "" {
 			t.Errorf("status (-want +got):\n%s", diff)
 		}
-		if now, _ := fake.Process("bookie"); now.PID != process.PID {
-			t.Errorf("option %s restarted the bookie", option)
+		if diff := cmp.Diff(process, result.State.Containers["bookie"].Services["bookie"]); diff != "" {
+			t.Errorf("option %s did something to the bookie (-before +after):\n%s", option, diff)
 		}
 	}
 
 	// A new container of the same unit starts as before, wrong option or not.
-	fake.Kill()
-	fake.Boot()
-	opstest.Run(t, w.charm(), files(t), state, opstest.Hook("bookie-pebble-ready"))
-	if now, ok := fake.Process("bookie"); !ok {
+	plan := result.State.Containers["bookie"].Layers
+	state.Containers = map[string]opstest.Container{"bookie": {}}
+	result = juju.Run(t, w.charm(), state, opstest.PebbleReady("bookie"))
+	if result.State.Containers["bookie"].Services["bookie"].Current != "active" {
 		t.Error("a wrong option kept a new container from starting")
-	} else if diff := cmp.Diff(process.Config, now.Config); diff != "" {
-		t.Errorf("service of the new container (-old +new):\n%s", diff)
 	}
+	if diff := cmp.Diff(plan, result.State.Containers["bookie"].Layers); diff != "" {
+		t.Errorf("plan of the new container (-old +new):\n%s", diff)
+	}
+}
+
+const noticeOfWatch = "pulsar-charms.local/bookie"
+
+// noticed is the state after the watch has spoken up.
+func noticed(state opstest.State) opstest.State {
+	container := state.Containers["bookie"]
+	container.Notices = []pebble.Notice{{Key: noticeOfWatch}}
+	state.Containers = map[string]opstest.Container{"bookie": container}
+	return state
 }
 
 func TestVolumeOfAnotherIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
+	juju := load(t)
+	// The test keeps this container, to let its processes end.
 	fake := pebbletest.NewFake(pebbletest.Options{Mounts: []string{journalDir, ledgersDir}})
 	state := opstest.State{
-		Leader: true, Config: map[string]string{"profile": "testing"}, Relations: offered(),
-		Containers: map[string]*pebbletest.Fake{"bookie": fake},
+		Leader: true, Config: map[string]any{"profile": "testing"}, Relations: offered(),
+		Containers: map[string]opstest.Container{"bookie": {Pebble: fake}},
 	}
 	w := &world{cookie: `bookieHost: "` + firstID + `"`, instanceID: "one"}
-	opstest.Run(t, w.charm(), files(t), state, opstest.Hook("bookie-pebble-ready"))
+	juju.Run(t, w.charm(), state, opstest.PebbleReady("bookie"))
 	if err := fake.Exit("bookie", 1); err != nil {
 		t.Fatal(err)
 	}
 	// ZooKeeper is away: no verdict.
 	w.unreached = errors.New("no quorum")
-	result := opstest.Run(t, w.charm(), files(t), state, opstest.Hook("update-status"))
-	if result.Status != statusDown("pulsar") {
-		t.Errorf("without ZooKeeper: got %v", result.Status)
+	result := juju.Run(t, w.charm(), state, opstest.UpdateStatus())
+	if result.State.Status != statusDown("pulsar") {
+		t.Errorf("without ZooKeeper: got %v", result.State.Status)
 	}
 	w.unreached = nil
-	result = opstest.Run(t, w.charm(), files(t), state, opstest.Hook("update-status"))
+	result = juju.Run(t, w.charm(), state, opstest.UpdateStatus())
 	want := ops.Blocked("journal volume is empty but ZooKeeper has a cookie for " + firstID + ": bring the volume back")
-	if diff := cmp.Diff(want, result.Status); diff != "" {
+	if diff := cmp.Diff(want, result.State.Status); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	if names := fake.EndBackoff(); len(names) > 0 {
@@ -152,9 +164,9 @@ func TestVolumeOfAnotherIsNotTriedAgain(t *testing.T) {
 	}
 	// The human has mended it.
 	w.cookie = ""
-	result = opstest.Run(t, w.charm(), files(t), state, opstest.Hook("update-status"))
-	if _, ok := fake.Process("bookie"); !ok || result.Status != statusStarting() {
-		t.Errorf("mended: got status %v, running %v", result.Status, ok)
+	result = juju.Run(t, w.charm(), state, opstest.UpdateStatus())
+	if _, ok := fake.Process("bookie"); !ok || result.State.Status != statusStarting() {
+		t.Errorf("mended: got status %v, running %v", result.State.Status, ok)
 	}
 }
 
@@ -167,16 +179,15 @@ func TestGarbageInTheDatabag(t *testing.T) {
 	} {
 		t.Run(test.key, func(t *testing.T) {
 			t.Parallel()
-			fake := pebbletest.NewFake(pebbletest.Options{})
-			state := opstest.State{Relations: offered(), Containers: map[string]*pebbletest.Fake{"bookie": fake}}
+			state := opstest.State{Relations: offered(), Containers: map[string]opstest.Container{"bookie": {}}}
 			state.Relations[0].RemoteApp[test.key] = test.value
 			w := &world{}
-			result := opstest.Run(t, w.charm(), files(t), state, opstest.RelationHook("zookeeper-relation-changed", ""))
-			if diff := cmp.Diff(ops.Blocked(test.want), result.Status); diff != "" || result.Err != nil {
-				t.Errorf("status (-want +got), error %v:\n%s", result.Err, diff)
+			result := load(t).Twice(t, w.charm(), state, opstest.RelationAppChanged("zookeeper"))
+			if diff := cmp.Diff(ops.Blocked(test.want), result.State.Status); diff != "" {
+				t.Errorf("status (-want +got):\n%s", diff)
 			}
-			if _, ok := fake.Process("bookie"); ok {
-				t.Error("a bookie was started on garbage")
+			if services := result.State.Containers["bookie"].Services; len(services) > 0 {
+				t.Errorf("started on garbage: %v", services)
 			}
 		})
 	}
@@ -186,10 +197,10 @@ func TestGarbageInTheDatabag(t *testing.T) {
 func TestNoContainer(t *testing.T) {
 	t.Parallel()
 	w := &world{}
-	for _, event := range []opstest.Event{opstest.Hook("config-changed"), opstest.Hook("update-status"), opstest.RelationHook("zookeeper-relation-changed", "")} {
-		result := opstest.Run(t, w.charm(), files(t), opstest.State{Relations: offered(), Leader: true}, event)
-		if result.Err != nil || result.Status != statusNoContainer() {
-			t.Errorf("got status %v, error %v", result.Status, result.Err)
+	for _, event := range []opstest.Event{opstest.ConfigChanged(), opstest.UpdateStatus(), opstest.RelationAppChanged("zookeeper")} {
+		result := load(t).Twice(t, w.charm(), opstest.State{Relations: offered(), Leader: true}, event)
+		if result.State.Status != statusNoContainer() {
+			t.Errorf("%s: got status %v", event, result.State.Status)
 		}
 	}
 }
@@ -197,21 +208,32 @@ func TestNoContainer(t *testing.T) {
 // The unit's own end touches nothing: the data are still needed by others.
 func TestLeaving(t *testing.T) {
 	t.Parallel()
-	fake := pebbletest.NewFake(pebbletest.Options{})
+	juju := load(t)
 	w := &world{health: Health{Ready: true, Listed: true, Registered: "rw"}}
-	state := opstest.State{Leader: true, Relations: offered(), Containers: map[string]*pebbletest.Fake{"bookie": fake}}
-	opstest.Run(t, w.charm(), files(t), state, opstest.Hook("bookie-pebble-ready"))
-	for _, hook := range []string{"journal-storage-detaching", "stop"} {
-		result := opstest.Run(t, w.charm(), files(t), state, opstest.Hook(hook))
-		if result.Err != nil {
-			t.Errorf("%s: %v", hook, result.Err)
-		}
-		if _, ok := fake.Process("bookie"); !ok {
-			t.Fatalf("%s stopped the bookie", hook)
+	state := opstest.State{
+		Leader: true, Relations: offered(), Containers: map[string]opstest.Container{"bookie": {}},
+		Storages: []opstest.Storage{{Name: "journal", Index: 0}, {Name: "ledgers", Index: 1}},
+	}
+	state = juju.Run(t, w.charm(), state, opstest.PebbleReady("bookie")).State
+	before := state.Containers["bookie"].Services
+	same := func(result opstest.Result) {
+		t.Helper()
+		if diff := cmp.Diff(before, result.State.Containers["bookie"].Services); diff != "" {
+			t.Errorf("services (-before +after):\n%s", diff)
 		}
 	}
-	result := opstest.Run(t, w.charm(), files(t), state, opstest.RelationHook("zookeeper-relation-broken", ""))
-	if _, ok := fake.Process("bookie"); !ok || result.Status != statusNoRelation("bookie") {
-		t.Errorf("relation gone: status %v, running %v", result.Status, ok)
+	// Its pod goes; its relation goes.
+	same(juju.Run(t, w.charm(), state, opstest.Stop()))
+	result := juju.Run(t, w.charm(), state, opstest.RelationBroken("zookeeper"))
+	if same(result); result.State.Status != statusNoRelation("bookie") {
+		t.Errorf("relation gone: status %v", result.State.Status)
+	}
+	// The unit itself goes.
+	state.Dying = true
+	for _, result := range juju.Chain(
+		t, w.charm(), state, opstest.StorageDetaching("journal/0"), opstest.StorageDetaching("ledgers/1"),
+		opstest.RelationBroken("zookeeper"), opstest.Stop(), opstest.Remove(),
+	) {
+		same(result)
 	}
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/metadata"
 )
 
-func files(t *testing.T) map[string][]byte {
+func load(t *testing.T) *opstest.Charm {
 	t.Helper()
 	files, err := metadata.Files("pulsar-client-dummy")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return files
+	return opstest.Load(t, files)
 }
 
 // carrying is the charm with a client of the given content.
@@ -64,13 +64,11 @@ func pushes(fake *pebbletest.Fake) int {
 func TestTheClientIsPushedOnce(t *testing.T) {
 	t.Parallel()
 	fake := (&client{}).container()
-	state := opstest.State{Config: map[string]string{"mode": "both"}, Relations: offered(), Containers: map[string]*pebbletest.Fake{"client": fake}}
+	state := opstest.State{Config: map[string]any{"mode": "both"}, Relations: offered(), Containers: map[string]opstest.Container{"client": {Pebble: fake}}}
 	run := func(charm *Charm) {
 		t.Helper()
 		fake.ResetCalls()
-		if result := opstest.Run(t, charm, files(t), state, opstest.Hook("client-pebble-ready")); result.Err != nil {
-			t.Fatal(result.Err)
-		}
+		load(t).Run(t, charm, state, opstest.PebbleReady("client"))
 	}
 	run(carrying("one"))
 	content, err := fake.Pull(t.Context(), clientPath)
@@ -168,14 +166,11 @@ func TestActions(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := &client{answers: map[string]pebble.ExecResult{test.action: test.answer}}
-			state := opstest.State{Containers: map[string]*pebbletest.Fake{"client": c.container()}}
+			state := opstest.State{Containers: map[string]opstest.Container{"client": {Pebble: c.container()}}}
 			if test.related {
 				state.Relations = offered()
 			}
-			result := opstest.Run(t, carrying("one"), files(t), state, opstest.Action(test.action, test.params))
-			if result.Err != nil {
-				t.Fatal(result.Err)
-			}
+			result := load(t).Run(t, carrying("one"), state, opstest.Action(test.action, test.params))
 			if result.Action.Message != test.failure || (result.Action.Status == "failed") != (test.failure != "") {
 				t.Errorf("got %s: %q, want %q", result.Action.Status, result.Action.Message, test.failure)
 			}
@@ -187,7 +182,6 @@ func TestActions(t *testing.T) {
 				t.Errorf("calls of the client (-want +got):\n%s", diff)
 			}
 			got := result.Action.Results
-			delete(got, "return-code") // Juju's own
 			if len(got) == 0 {
 				got = nil
 			}
@@ -202,35 +196,34 @@ func TestContinuousWrites(t *testing.T) {
 	t.Parallel()
 	c := &client{answers: map[string]pebble.ExecResult{"total": {Stdout: []byte(`{"produced":{"sent":70,"acked":69,"longest-pause-ms":5}}`)}}}
 	fake := c.container()
-	state := opstest.State{Relations: offered(), Containers: map[string]*pebbletest.Fake{"client": fake}}
+	juju := load(t)
+	state := opstest.State{Relations: offered(), Containers: map[string]opstest.Container{"client": {Pebble: fake}}}
 
-	result := opstest.Run(t, carrying("one"), files(t), state, opstest.Action("start-continuous-writes", nil))
+	result := juju.Run(t, carrying("one"), state, opstest.Action("start-continuous-writes", nil))
 	process, running := fake.Process("client")
-	if result.Err != nil || result.Action.Status != "completed" || !running || !strings.Contains(process.Config.Command, "--mode produce --rate 10") {
-		t.Fatalf("start: %+v, error %v, running %v: %s", result.Action, result.Err, running, process.Config.Command)
+	if result.Action.Status != "completed" || !running || !strings.Contains(process.Config.Command, "--mode produce --rate 10") {
+		t.Fatalf("start: %+v, running %v: %s", result.Action, running, process.Config.Command)
 	}
-	if want := ops.Active("sends 10 messages a second to persistent://public/default/dummy"); result.Status != want {
-		t.Errorf("start: got status %v", result.Status)
+	if want := ops.Active("sends 10 messages a second to persistent://public/default/dummy"); result.State.Status != want {
+		t.Errorf("start: got status %v", result.State.Status)
 	}
-	delete(result.Action.Results, "return-code")
 	if diff := cmp.Diff(map[string]any{"topic": "persistent://public/default/dummy", "message-rate": "10"}, result.Action.Results); diff != "" {
 		t.Errorf("start: results (-want +got):\n%s", diff)
 	}
 
 	// Another hook goes on with it, also in a new container.
-	state.Stored = result.Stored
+	state = result.State
 	fake.Kill()
 	fake.Boot()
-	opstest.Run(t, carrying("one"), files(t), state, opstest.Hook("client-pebble-ready"))
+	juju.Run(t, carrying("one"), state, opstest.PebbleReady("client"))
 	if _, running := fake.Process("client"); !running {
 		t.Error("a new container does not go on writing")
 	}
 
-	result = opstest.Run(t, carrying("one"), files(t), state, opstest.Action("stop-continuous-writes", nil))
-	if _, running := fake.Process("client"); running || result.Status != ops.Active("") {
-		t.Errorf("stop: still running %v, status %v", running, result.Status)
+	result = juju.Run(t, carrying("one"), state, opstest.Action("stop-continuous-writes", nil))
+	if _, running := fake.Process("client"); running || result.State.Status != ops.Active("") {
+		t.Errorf("stop: still running %v, status %v", running, result.State.Status)
 	}
-	delete(result.Action.Results, "return-code")
 	if diff := cmp.Diff(map[string]any{"sent": "70", "acked": "69", "longest-pause": "5ms"}, result.Action.Results); diff != "" {
 		t.Errorf("stop: results (-want +got):\n%s", diff)
 	}

@@ -16,6 +16,7 @@ import (
 // leaves it alone afterwards.
 type Seed struct {
 	Options Options
+	Now     string // as SetTime has it
 	Charm   *Charm
 	// App is the application, Unit the unit's number, Units those of all
 	// living units of it, Leaving of those that are dying (the unit itself
@@ -92,6 +93,7 @@ func (s Seed) UnitName() string { return s.App + "/" + strconv.Itoa(s.Unit) }
 // Model makes the model. Its unit has nothing to do: see MakeDue.
 func (s Seed) Model() (*Model, error) {
 	m := New(s.Options)
+	m.SetTime(s.Now)
 	app := &application{
 		Name: s.App, Life: alive, Modified: 1, Trust: s.Trust, Config: s.Config, Resources: s.Resources,
 		Version: s.Version, Status: statusRecord{Status: s.AppStatus}, ServiceAddress: s.ServiceAddress,
@@ -251,6 +253,7 @@ func (m *Model) seedSecret(u *unit, s *SeedSecret) error {
 	}
 	out := &secret{
 		ID: s.ID, Owner: s.Owner, Label: s.Label, Description: s.Description, Rotate: s.Rotate, Expire: s.Expire,
+		Rotates: nextRotation(s.Rotate, m.clock()),
 	}
 	for _, number := range slices.Sorted(maps.Keys(s.Revisions)) {
 		out.Latest = number

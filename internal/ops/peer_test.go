@@ -115,20 +115,14 @@ func TestDecision(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var saw ops.Decision[ballot]
-			state := opstest.State{Leader: test.leader, Relations: []opstest.Relation{{Endpoint: "cluster", RemoteApp: test.bag}}}
-			result := opstest.Run(t, chair(&saw), partsFiles, state, opstest.Hook("config-changed"))
-			if result.Err != nil {
-				t.Fatal(result.Err)
-			}
-			if diff := cmp.Diff(test.want, result.AppData["cluster"], cmpopts.EquateEmpty()); diff != "" {
+			state := opstest.State{Leader: test.leader, Relations: []opstest.Relation{{Endpoint: "cluster", LocalApp: test.bag}}}
+			result := opstest.Load(t, partsFiles).Twice(t, chair(&saw), state, opstest.ConfigChanged())
+			if diff := cmp.Diff(test.want, result.State.Relations[0].LocalApp, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("databag (-want +got):\n%s", diff)
 			}
+			opstest.Load(t, partsFiles).Run(t, chair(&saw), state, opstest.ConfigChanged())
 			if saw.Held.Chair != test.want["chair"] || saw.Committed.Chair != test.bag["chair"] {
 				t.Errorf("in the second round: held %q, committed %q", saw.Held.Chair, saw.Committed.Chair)
-			}
-			state.Relations[0].RemoteApp, state.Relations[0].LocalUnit = result.AppData["cluster"], result.UnitData["cluster"]
-			if again := opstest.Run(t, chair(&saw), partsFiles, state, opstest.Hook("config-changed")); len(again.Writes) > 1 { // the status
-				t.Errorf("a second run wrote %v", again.Writes)
 			}
 		})
 	}
@@ -137,16 +131,13 @@ func TestDecision(t *testing.T) {
 func TestPeersGarbageIsNothing(t *testing.T) {
 	t.Parallel()
 	read := func(state opstest.State) (peers ops.Peers[seat, ballot], others map[string]seat) {
-		result := opstest.Run(t, reconcile(func(ctx context.Context, u *ops.Unit) (err error) {
+		opstest.Load(t, partsFiles).Run(t, reconcile(func(ctx context.Context, u *ops.Unit) (err error) {
 			if peers, err = cluster.Read(ctx, u); err != nil {
 				return err
 			}
 			others, err = peers.Others(ctx)
 			return err
-		}), partsFiles, state, opstest.Hook("config-changed"))
-		if result.Err != nil {
-			t.Fatal(result.Err)
-		}
+		}), state, opstest.ConfigChanged())
 		return peers, others
 	}
 	_, others := read(opstest.State{Units: 3, Relations: []opstest.Relation{{
@@ -206,10 +197,7 @@ func TestEndpoints(t *testing.T) {
 				}
 				return err
 			})
-			result := opstest.Run(t, charm, partsFiles, opstest.State{Relations: test.relations}, opstest.Hook("config-changed"))
-			if result.Err != nil {
-				t.Fatal(result.Err)
-			}
+			opstest.Load(t, partsFiles).Run(t, charm, opstest.State{Relations: test.relations}, opstest.ConfigChanged())
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("seen (-want +got):\n%s", diff)
 			}
@@ -257,15 +245,15 @@ func TestOptionsKeepsTheLastValidOnes(t *testing.T) {
 				}
 				return err
 			})
-			state := opstest.State{Config: map[string]string{"mode": test.mode}}
+			state := opstest.State{Config: map[string]any{"mode": test.mode}}
 			if test.kept != "" {
 				state.Stored = ops.Bag{"kept": test.kept}
 			}
-			result := opstest.Run(t, charm, partsFiles, state, opstest.Hook("config-changed"))
-			if result.Err != nil || got != test.want || wrong != test.wrong {
-				t.Errorf("got %q, wrong %q, error %v; want %q, wrong %q", got, wrong, result.Err, test.want, test.wrong)
+			result := opstest.Load(t, partsFiles).Run(t, charm, state, opstest.ConfigChanged())
+			if got != test.want || wrong != test.wrong {
+				t.Errorf("got %q, wrong %q; want %q, wrong %q", got, wrong, test.want, test.wrong)
 			}
-			if kept := result.Stored["kept"]; test.wrong == "" && kept != `{"Mode":"`+test.want+`"}` || test.wrong != "" && kept != test.kept {
+			if kept := result.State.Stored["kept"]; test.wrong == "" && kept != `{"Mode":"`+test.want+`"}` || test.wrong != "" && kept != test.kept {
 				t.Errorf("kept %q", kept)
 			}
 		})

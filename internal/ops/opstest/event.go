@@ -2,157 +2,158 @@ package opstest
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
-	"github.com/pulsar-charms/pulsar-charms/internal/model"
 )
 
-// await makes the event happen in the settled model and plays empty hooks
-// until it is the unit's turn.
-func (s *stage) await(event Event) (model.Hook, error) {
-	want, err := s.cause(event)
-	if err != nil {
-		return model.Hook{}, err
-	}
-	for range maxHooks {
-		for _, hook := range s.model.Next(s.unit) {
-			if hook.Hook == want && (event.remote == "" || hook.RemoteUnit == event.remote) {
-				return hook, nil
-			}
-		}
-		ready := s.model.Ready()
-		if len(ready) == 0 {
-			return model.Hook{}, fmt.Errorf("nothing makes Juju run %s", want)
-		}
-		// The unit's own other hooks last, the others' first.
-		unit := ready[0]
-		if unit == s.unit && len(ready) > 1 {
-			unit = ready[1]
-		}
-		c, err := s.model.Begin(unit, s.model.Next(unit)[0])
-		if err != nil {
-			return model.Hook{}, err
-		}
-		if err := c.End(model.Outcome{}); err != nil {
-			return model.Hook{}, err
-		}
-	}
-	return model.Hook{}, fmt.Errorf("%s does not come", want)
+// Event is what happens to the unit. The functions of this file make them.
+type Event struct {
+	hook juju.Hook
+	// object is what the hook is about: a remote unit, a storage, a notice's
+	// key, a check or a secret.
+	object    string
+	relation  int
+	revision  int
+	params    map[string]any
+	restarted bool
 }
 
-// cause does what makes Juju run the hook.
-func (s *stage) cause(event Event) (juju.Hook, error) {
-	if event.action != "" {
-		_, err := s.model.EnqueueAction([]string{s.unit}, event.action, event.params)
-		return juju.Hook{Kind: juju.Action, Name: event.action}, err
-	}
-	hook, err := juju.ParseHook("hooks/" + event.hook)
-	if err != nil {
-		return hook, err
-	}
-	switch hook.Kind {
-	case juju.UpdateStatus:
-		err = s.model.UpdateStatusDue(s.unit)
-	case juju.ConfigChanged, juju.UpgradeCharm, juju.Start:
-		// A new pod brings all three.
-		err = s.replacePod()
-	case juju.Stop:
-		err = s.model.PodTerminating(s.unit)
-	case juju.PebbleReady:
-		if s.state.Containers[hook.Name] == nil {
-			return hook, fmt.Errorf("container %q does not answer in this state", hook.Name)
-		}
-		err = s.model.ContainerUp(s.unit, hook.Name, "another-boot")
-	case juju.PebbleCustomNotice:
-		err = s.model.Notice(s.unit, hook.Name, "1", "custom", "example.com/test")
-	case juju.PebbleCheckFailed:
-		err = s.model.CheckFailed(s.unit, hook.Name, "check")
-	case juju.PebbleCheckRecovered:
-		err = s.model.CheckRecovered(s.unit, hook.Name, "check")
-	case juju.LeaderElected:
-		if err = s.model.SetLeader(s.app, ""); err == nil {
-			err = s.model.SetLeader(s.app, s.unit)
-		}
-	case juju.RelationChanged:
-		err = s.touch(hook.Name, event.remote)
-	case juju.RelationDeparted, juju.RelationBroken:
-		err = s.removeRelation(hook.Name)
-	case juju.StorageDetaching, juju.Remove:
-		err = s.model.Scale(s.app, 0)
-	default:
-		return hook, fmt.Errorf("opstest cannot cause %s", hook)
-	}
-	return hook, err
+// String is the hook and its object.
+func (e Event) String() string {
+	return strings.TrimSpace(e.hook.String() + " " + e.object)
 }
 
-func (s *stage) replacePod() error {
-	if err := s.model.PodDown(s.unit); err != nil {
-		return err
-	}
-	return s.model.PodUp(s.unit, model.PodInfo{Fresh: true})
+func plain(kind juju.HookKind) Event { return Event{hook: juju.Hook{Kind: kind}} }
+
+func named(kind juju.HookKind, name, object string) Event {
+	return Event{hook: juju.Hook{Kind: kind, Name: name}, object: object}
 }
 
-func (s *stage) relation(endpoint string) (Relation, bool) {
-	for _, relation := range s.state.Relations {
-		if relation.Endpoint == endpoint {
-			return relation, true
-		}
-	}
-	return Relation{}, false
+// Install is a unit's first hook: it sees no relation yet.
+func Install() Event { return plain(juju.Install) }
+
+// LeaderElected needs State.Leader. Do not rely on it: Juju may never run it.
+func LeaderElected() Event { return plain(juju.LeaderElected) }
+
+// LeaderSettingsChanged is of Juju before 4, for units that do not lead.
+func LeaderSettingsChanged() Event { return plain(juju.LeaderSettingsChanged) }
+
+// ConfigChanged runs before the first start, in each new pod, and whenever
+// options, trust or the Service's address changed.
+func ConfigChanged() Event { return plain(juju.ConfigChanged) }
+
+// Start runs after the first config-changed and whenever the agent started.
+func Start() Event { return plain(juju.Start) }
+
+// UpgradeCharm runs after a refresh and in each new pod.
+func UpgradeCharm() Event { return plain(juju.UpgradeCharm) }
+
+// UpdateStatus is the hook that comes every few minutes.
+func UpdateStatus() Event { return plain(juju.UpdateStatus) }
+
+// Stop runs when the pod ends, and, with State.Dying, when the unit does.
+func Stop() Event { return plain(juju.Stop) }
+
+// Remove is a unit's last hook; it needs State.Dying.
+func Remove() Event { return plain(juju.Remove) }
+
+// RelationCreated is the first hook of a relation: no unit has joined.
+func RelationCreated(endpoint string) Event { return named(juju.RelationCreated, endpoint, "") }
+
+// RelationJoined is of a remote unit, which is in the state's RemoteUnits.
+func RelationJoined(endpoint, unit string) Event {
+	return named(juju.RelationJoined, endpoint, unit)
 }
 
-func (s *stage) removeRelation(endpoint string) error {
-	relation, ok := s.relation(endpoint)
-	if !ok {
-		return fmt.Errorf("the state has no relation %q", endpoint)
-	}
-	return s.model.RemoveRelation(s.app+":"+endpoint, relation.App+":there")
+// RelationChanged is of a remote unit's databag.
+func RelationChanged(endpoint, unit string) Event {
+	return named(juju.RelationChanged, endpoint, unit)
 }
 
-// touch lets the remote side write something that no charm reads, so that its
-// changed hook comes.
-func (s *stage) touch(endpoint, remote string) error {
-	relation, ok := s.relation(endpoint)
-	if !ok {
-		return fmt.Errorf("the state has no relation %q", endpoint)
-	}
-	name, writer := "there", remote
-	if e, _ := s.charm.Endpoint(endpoint); e.Role == model.Peer {
-		name, relation.App = endpoint, s.app
-	}
-	if writer == "" {
-		writer = s.model.Leader(relation.App)
-	}
-	if writer == "" {
-		return fmt.Errorf("%s has no leader to write its data", relation.App)
-	}
-	if err := s.model.UpdateStatusDue(writer); err != nil {
-		return err
-	}
-	for range maxHooks {
-		next := s.model.Next(writer)
-		if len(next) == 0 {
-			return fmt.Errorf("%s runs no hook to write in", writer)
-		}
-		c, err := s.model.Begin(writer, next[0])
-		if err != nil {
-			return err
-		}
-		if c.Hook().Kind == juju.UpdateStatus {
-			data := map[string]string{"opstest": "touched"}
-			if remote == "" {
-				err = s.writeBags(c, name, nil, data)
-			} else {
-				err = s.writeBags(c, name, data, nil)
-			}
-		}
-		last := c.Hook().Kind == juju.UpdateStatus
-		if err != nil {
-			return err
-		}
-		if err := c.End(model.Outcome{}); err != nil || last {
-			return err
-		}
-	}
-	return fmt.Errorf("%s runs no hook to write in", writer)
+// RelationAppChanged is of the remote application's databag; in a peer
+// relation of the own one, and the leader hears of its own writes too.
+func RelationAppChanged(endpoint string) Event { return named(juju.RelationChanged, endpoint, "") }
+
+// RelationDeparted is of a remote unit, which is in the state's RemoteUnits. In
+// a unit that is Dying, it is that unit's own departure.
+func RelationDeparted(endpoint, unit string) Event {
+	return named(juju.RelationDeparted, endpoint, unit)
 }
+
+// RelationBroken is the last hook of a relation: all units have departed.
+func RelationBroken(endpoint string) Event { return named(juju.RelationBroken, endpoint, "") }
+
+// In chooses a relation by its id where the endpoint has several that the
+// event could be of.
+func (e Event) In(relation int) Event {
+	e.relation = relation
+	return e
+}
+
+// AfterRestart lets the agent have been started anew before: a
+// relation-broken then knows no remote application, Juju lists the relation no
+// more if it is Dying, and a Dying unit gets the hook for peer relations too.
+func (e Event) AfterRestart() Event {
+	e.restarted = true
+	return e
+}
+
+// StorageAttached is of a storage instance such as "data/0".
+func StorageAttached(id string) Event { return storage(juju.StorageAttached, id) }
+
+// StorageDetaching is of a storage instance such as "data/0".
+func StorageDetaching(id string) Event { return storage(juju.StorageDetaching, id) }
+
+func storage(kind juju.HookKind, id string) Event {
+	name, _, _ := strings.Cut(id, "/")
+	return named(kind, name, id)
+}
+
+// PebbleReady says that a container's Pebble answers.
+func PebbleReady(container string) Event { return named(juju.PebbleReady, container, "") }
+
+// CustomNotice is of a notice that the container has. Juju ≥ 3.4.
+func CustomNotice(container, key string) Event {
+	return named(juju.PebbleCustomNotice, container, key)
+}
+
+// CheckFailed is of a check of the container's plan that is down. Juju ≥ 3.6.
+func CheckFailed(container, check string) Event {
+	return named(juju.PebbleCheckFailed, container, check)
+}
+
+// CheckRecovered is of a check of the container's plan that is not down. Juju
+// ≥ 3.6.
+func CheckRecovered(container, check string) Event {
+	return named(juju.PebbleCheckRecovered, container, check)
+}
+
+// SecretChanged tells that another's secret has a newer revision than the one
+// that the unit tracks. A secret is named by its label, id or URI.
+func SecretChanged(secret string) Event { return ofSecret(juju.SecretChanged, secret, 0) }
+
+// SecretRotate tells the owner that it is time for another content.
+func SecretRotate(secret string) Event { return ofSecret(juju.SecretRotate, secret, 0) }
+
+// SecretExpired tells the owner that a revision is over.
+func SecretExpired(secret string, revision int) Event {
+	return ofSecret(juju.SecretExpired, secret, revision)
+}
+
+// SecretRemove tells the owner that nobody reads a revision any more.
+func SecretRemove(secret string, revision int) Event {
+	return ofSecret(juju.SecretRemove, secret, revision)
+}
+
+func ofSecret(kind juju.HookKind, secret string, revision int) Event {
+	return Event{hook: juju.Hook{Kind: kind}, object: secret, revision: revision}
+}
+
+// Action is an action that an operator runs.
+func Action(name string, params map[string]any) Event {
+	return Event{hook: juju.Hook{Kind: juju.Action, Name: name}, params: params}
+}
+
+// Names of the hook's objects, as messages write them.
+func relationID(endpoint string, id int) string { return fmt.Sprintf("%s:%d", endpoint, id) }

@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops/opstest"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
-	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
 )
 
 var files = map[string][]byte{
@@ -24,19 +25,33 @@ description: A charm for tests.
 containers:
   server:
     resource: image
+    mounts: [{storage: data, location: /data}]
+  helper:
+    resource: image
 resources:
   image: {type: oci-image}
+  page: {type: file, filename: page.html}
 storage:
   data: {type: filesystem}
+  cache: {type: filesystem, multiple: {range: 0-2}}
 requires:
   db: {interface: sql}
+  auth: {interface: oauth, limit: 1}
+  monitor: {interface: monitor, scope: container}
+provides:
+  site: {interface: http}
 peers:
   cluster: {interface: web_peers}
+extra-bindings:
+  admin: null
 `),
 	"config.yaml": []byte(`
 options:
   port: {type: int, default: 80, description: Where to listen.}
   mode: {type: string, default: fast, description: How.}
+  ratio: {type: float, description: No default.}
+  debug: {type: boolean, default: false, description: Say more.}
+  token: {type: secret, description: A secret.}
 `),
 	"actions.yaml": []byte(`
 greet:
@@ -44,6 +59,9 @@ greet:
   params:
     name: {type: string, description: To whom.}
     times: {type: integer, description: How often.}
+free:
+  description: Take anything.
+  additionalProperties: true
 `),
 }
 
@@ -75,6 +93,7 @@ func (web) Reconcile(ctx context.Context, u *ops.Unit) error {
 			Ports:   []string{fmt.Sprintf("%d/tcp", config.Port)},
 			Containers: map[string]pebble.Desired{"server": {
 				Label:    "web",
+				Files:    []pebble.File{{Path: "/etc/web.conf", Content: []byte("mode " + config.Mode + "\n")}},
 				Services: map[string]pebble.Service{"server": {Command: fmt.Sprintf("server --port %d", config.Port), Startup: "enabled"}},
 			}},
 		}
@@ -101,12 +120,9 @@ func (web) Reconcile(ctx context.Context, u *ops.Unit) error {
 			if err != nil {
 				return plan, err
 			}
-			if bag["endpoint"] == "" {
+			if bag["endpoint"] == "" && !db.Broken {
 				plan.Statuses = append(plan.Statuses, ops.Waiting("for "+db.App))
 			}
-		}
-		if u.Environment().Hook.Kind == juju.UpdateStatus {
-			return plan, errors.New("deliberate failure")
 		}
 		return plan, nil
 	}, func(p ops.Plan) ops.Plan { return p })
@@ -121,15 +137,21 @@ func (web) Actions() map[string]ops.ActionFunc {
 		if err := a.Params(&params); err != nil {
 			return err
 		}
+		a.Logf(ctx, "greeting %s", params.Name)
 		a.Set("greeting", strings.Repeat("hello "+params.Name+" ", params.Times))
 		return nil
 	}}
 }
 
+// does is a charm in a function.
+type does func(ctx context.Context, u *ops.Unit) error
+
+func (d does) Reconcile(ctx context.Context, u *ops.Unit) error { return d(ctx, u) }
+
 func related() opstest.State {
 	return opstest.State{
 		Units:      2,
-		Containers: map[string]*pebbletest.Fake{"server": pebbletest.NewFake(pebbletest.Options{})},
+		Containers: map[string]opstest.Container{"server": {}},
 		Relations: []opstest.Relation{
 			{Endpoint: "db", App: "postgres", RemoteApp: ops.Bag{"endpoint": "db:5432"}, RemoteUnits: map[int]ops.Bag{0: {"x": "y"}}},
 			{Endpoint: "cluster", RemoteUnits: map[int]ops.Bag{1: {"name": "web-1"}}},
@@ -137,47 +159,58 @@ func related() opstest.State {
 	}
 }
 
-func TestReconcileWritesWhatDiffers(t *testing.T) {
+func TestRunShowsTheWholeState(t *testing.T) {
 	t.Parallel()
-	result := opstest.Run(t, web{}, files, related(), opstest.Hook("config-changed"))
-	want := opstest.Result{
-		Status:   juju.Status{Name: juju.Active},
-		UnitData: map[string]ops.Bag{"cluster": {"name": "web-0.web-endpoints.test.svc.cluster.local", "ready": "true"}},
-		AppData:  map[string]ops.Bag{},
-		Ports:    []string{"80/tcp"},
-		Stored:   ops.Bag{"ops.version": "1.0"},
+	result := opstest.Load(t, files).Twice(t, web{}, related(), opstest.ConfigChanged())
+	want := related()
+	want.Status, want.Version, want.Ports = ops.Active(""), "1.0", []string{"80/tcp"}
+	want.Stored = ops.Bag{"ops.version": "1.0"}
+	want.Relations[1].LocalUnit = ops.Bag{"name": "web-0.web-endpoints.test.svc.cluster.local", "ready": "true"}
+	got := result.State
+	// What pebble.Apply keeps for itself is its own business.
+	server := got.Containers["server"]
+	layers := server.Layers
+	files := map[string]opstest.File{"/etc/web.conf": server.Files["/etc/web.conf"]}
+	server.Layers, server.Files = nil, files
+	got.Containers["server"] = server
+	want.Containers["server"] = opstest.Container{
+		Services: map[string]opstest.Service{"server": {Current: "active", PID: 1}},
+		Files:    map[string]opstest.File{"/etc/web.conf": {Content: "mode fast\n"}},
 	}
-	result.Log, result.Writes = nil, nil
-	if diff := cmp.Diff(want, result); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+	if diff := opstest.Diff(want, got); diff != "" {
+		t.Errorf("state (-want +got):\n%s", diff)
 	}
-}
-
-// The second run right after writes nothing at all.
-func TestSecondRunIsSilent(t *testing.T) {
-	t.Parallel()
-	state := related()
-	first := opstest.Run(t, web{}, files, state, opstest.Hook("config-changed"))
-	state.Containers["server"].ResetCalls()
-	state.Stored = first.Stored
-	state.Relations[1].LocalUnit = first.UnitData["cluster"]
-	second := opstest.Run(t, web{}, files, state, opstest.RelationHook("db-relation-changed", "postgres/0"))
-	if second.Err != nil {
-		t.Fatal(second.Err)
+	if len(layers) != 1 || layers[0].Label != "web" || layers[0].Layer.Services["server"].Command != "server --port 80" {
+		t.Errorf("layers: %+v", layers)
 	}
-	if diff := cmp.Diff([]string{"open-port 80/tcp", "status-set active"}, second.Writes, cmp.Transformer("trim", func(s string) string {
-		return strings.TrimSpace(strings.ReplaceAll(s, "-- ", ""))
-	})); diff != "" {
-		// Ports and status belong to the model, which is new in each run.
-		t.Errorf("writes (-want +got)\n%s", diff)
+	if diff := cmp.Diff([]juju.Status{ops.Active("")}, result.Statuses); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
-	if writes := state.Containers["server"].Writes(); len(writes) > 0 {
-		t.Errorf("the second run wrote to Pebble: %v", writes)
+	var tools []string
+	for _, write := range result.Writes {
+		if !strings.HasPrefix(write, "server: ") {
+			tools = append(tools, write)
+		}
+	}
+	writes := []string{
+		"application-version-set -- 1.0",
+		"open-port -- 80/tcp",
+		"relation-set -r cluster:2 < name=web-0.web-endpoints.test.svc.cluster.local ready=true",
+		"state-set < ops.version=1.0",
+		"status-set -- active",
+	}
+	slices.Sort(tools) // their order is the library's choice
+	if diff := cmp.Diff(writes, tools); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if !strings.HasPrefix(result.Writes[0], "server: ") {
+		t.Errorf("containers come first: %v", result.Writes)
 	}
 }
 
 func TestStatuses(t *testing.T) {
 	t.Parallel()
+	charm := opstest.Load(t, files)
 	for _, test := range []struct {
 		name  string
 		state opstest.State
@@ -185,57 +218,75 @@ func TestStatuses(t *testing.T) {
 	}{
 		{"no relation", opstest.State{}, ops.Blocked("integrate with a database")},
 		{"relation without data", opstest.State{Relations: []opstest.Relation{{Endpoint: "db", App: "postgres"}}}, ops.Waiting("for postgres")},
-		{
-			"wrong option", opstest.State{Config: map[string]string{"mode": "wild"}},
-			ops.Blocked(`option mode: "wild" is not one of fast, safe`),
-		},
+		{"wrong option", opstest.State{Config: map[string]any{"mode": "wild"}}, ops.Blocked(`option mode: "wild" is not one of fast, safe`)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			result := opstest.Run(t, web{}, files, test.state, opstest.Hook("config-changed"))
-			if result.Err != nil || result.Status != test.want {
-				t.Errorf("got %v, %v; want %v", result.Status, result.Err, test.want)
+			if got := charm.Twice(t, web{}, test.state, opstest.ConfigChanged()).State.Status; got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
 	}
 }
 
-// A failed hook leaves no databag, no state and no port.
-func TestFailedHookLeavesNothing(t *testing.T) {
+// After a failed hook there is what Juju keeps: status, log, version, and what
+// was done to containers. All else is as it was.
+func TestFailedHookLeavesWhatJujuKeeps(t *testing.T) {
 	t.Parallel()
-	result := opstest.Run(t, web{}, files, related(), opstest.Hook("update-status"))
-	if result.Err == nil || !strings.Contains(result.Err.Error(), "deliberate") {
-		t.Fatalf("got error %v", result.Err)
+	state := related()
+	state.Leader = true
+	state.Stored, state.Ports = ops.Bag{"old": "1"}, []string{"22/tcp"}
+	state.Secrets = []opstest.Secret{{ID: opstest.SecretID("a"), Label: "a", Revisions: map[int]map[string]string{1: {"key": "old"}}}}
+	fails := does(func(ctx context.Context, u *ops.Unit) error {
+		tools := u.Tools()
+		err := errors.Join(
+			tools.RelationSet(ctx, "cluster:2", false, ops.Bag{"name": "x"}),
+			tools.RelationSet(ctx, "cluster:2", true, ops.Bag{"chair": "x"}),
+			tools.StateSet(ctx, ops.Bag{"new": "2"}),
+			tools.OpenPort(ctx, "80/tcp"), tools.ClosePort(ctx, "22/tcp"),
+			tools.StatusSet(ctx, ops.Waiting("kept")),
+			tools.ApplicationVersionSet(ctx, "2.0"),
+			u.Container("server").Push(ctx, pebble.File{Path: "/x", Content: []byte("kept")}),
+		)
+		if _, add := u.AddAppSecret(ctx, "b", map[string]ops.Secret{"key": ops.NewSecret("value")}); add != nil {
+			err = errors.Join(err, add)
+		}
+		if err != nil {
+			return fmt.Errorf("refused: %w", err)
+		}
+		return errors.New("deliberate")
+	})
+	charm := opstest.Load(t, files)
+	result := charm.RunFailing(t, fails, state, opstest.UpdateStatus())
+	if result.Err.Error() != "deliberate" || !strings.Contains(strings.Join(result.Log, "\n"), "deliberate") {
+		t.Errorf("error %v, log %q", result.Err, result.Log)
 	}
-	if len(result.UnitData) > 0 || len(result.Stored) > 0 || len(result.Ports) > 0 {
-		t.Errorf("the failed hook left %v %v %v", result.UnitData, result.Stored, result.Ports)
-	}
-	if !strings.Contains(strings.Join(result.Log, "\n"), "deliberate failure") {
-		t.Errorf("the failure is not in the log: %q", result.Log)
+	want := state
+	want.Status, want.Version = ops.Waiting("kept"), "2.0"
+	want.Containers = map[string]opstest.Container{"server": {Files: map[string]opstest.File{"/x": {Content: "kept"}}}}
+	if diff := opstest.Diff(want, result.State); diff != "" {
+		t.Errorf("state (-want +got):\n%s", diff)
 	}
 }
 
 func TestActions(t *testing.T) {
 	t.Parallel()
+	charm := opstest.Load(t, files)
 	for _, test := range []struct {
 		name   string
-		action string
 		params map[string]any
 		want   opstest.ActionResult
 	}{
-		{"good", "greet", map[string]any{"name": "moon", "times": 2}, opstest.ActionResult{Status: "completed", Results: map[string]any{"greeting": "hello moon hello moon "}}},
-		{"out of bounds", "greet", map[string]any{"times": 7}, opstest.ActionResult{Status: "failed", Message: "parameter times: 7 is more than 3"}},
+		{"good", map[string]any{"name": "moon", "times": 2}, opstest.ActionResult{
+			Status: "completed", Results: map[string]any{"greeting": "hello moon hello moon "}, Log: []string{"greeting moon"},
+		}},
+		{"out of bounds", map[string]any{"times": 7}, opstest.ActionResult{Status: "failed", Message: "parameter times: 7 is more than 3"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			result := opstest.Run(t, web{}, files, related(), opstest.Action(test.action, test.params))
-			got := result.Action
-			delete(got.Results, "return-code")
-			if len(got.Results) == 0 {
-				got.Results = nil
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" || result.Err != nil {
-				t.Errorf("error %v (-want +got)\n%s", result.Err, diff)
+			result := charm.Twice(t, web{}, related(), opstest.Action("greet", test.params))
+			if diff := cmp.Diff(test.want, result.Action, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
 	}
@@ -244,38 +295,12 @@ func TestActions(t *testing.T) {
 // A container whose Pebble does not answer is left for its pebble-ready.
 func TestPebbleDown(t *testing.T) {
 	t.Parallel()
-	state := related()
-	state.Containers = nil
-	result := opstest.Run(t, web{}, files, state, opstest.Hook("config-changed"))
-	if result.Err != nil {
-		t.Error(result.Err)
-	}
-}
-
-func TestEveryEventComes(t *testing.T) {
-	t.Parallel()
-	for _, event := range []opstest.Event{
-		opstest.Hook("start"), opstest.Hook("upgrade-charm"), opstest.Hook("server-pebble-ready"),
-		opstest.Hook("server-pebble-custom-notice"), opstest.Hook("server-pebble-check-failed"),
-		opstest.RelationHook("db-relation-changed", "postgres/0"), opstest.RelationHook("db-relation-changed", ""),
-		opstest.RelationHook("cluster-relation-changed", "web/1"),
-		opstest.Hook("db-relation-broken"), opstest.RelationHook("db-relation-departed", "postgres/0"),
-		opstest.Hook("data-storage-detaching"), opstest.Hook("stop"), opstest.Hook("remove"),
-	} {
-		t.Run(fmt.Sprint(event), func(t *testing.T) {
-			t.Parallel()
-			if result := opstest.Run(t, web{}, files, related(), event); result.Err != nil {
-				t.Error(result.Err)
-			}
-		})
-	}
-}
-
-func BenchmarkRun(b *testing.B) {
-	for b.Loop() {
+	for _, containers := range []map[string]opstest.Container{nil, {"server": {Down: true}}} {
 		state := related()
-		if result := opstest.Run(b, web{}, files, state, opstest.Hook("config-changed")); result.Err != nil {
-			b.Fatal(result.Err)
+		state.Containers = containers
+		result := opstest.Load(t, files).Twice(t, web{}, state, opstest.ConfigChanged())
+		if diff := cmp.Diff(containers, result.State.Containers, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(opstest.Container{}, "Execs", "OnStart")); diff != "" {
+			t.Errorf("containers (-want +got):\n%s", diff)
 		}
 	}
 }

@@ -2,11 +2,12 @@ package opstest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"testing"
+	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
@@ -16,342 +17,222 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
 )
 
-// Run gives the charm, whose files are metadata.yaml and so on, one event.
-// Tests that need an impossible state or event fail.
-func Run(t testing.TB, charm ops.Charm, files map[string][]byte, state State, event Event) Result {
-	t.Helper()
-	s, err := build(files, state)
-	if err != nil {
-		t.Fatalf("impossible state: %v", err)
-	}
-	hook, err := s.await(event)
-	if err != nil {
-		t.Fatalf("impossible event: %v", err)
-	}
-	return s.dispatch(t.Context(), charm, hook)
+// run is one run of a charm.
+type run struct {
+	scene   *scene
+	hook    *model.Context
+	model   *model.Model
+	fakes   map[string]*watched
+	pebbles map[string]pebble.Pebble // that the test keeps
+	result  Result
+	args    []string // all arguments of hook tools
 }
 
-// stage is a model in which the unit under test is in the given state.
-type stage struct {
-	model  *model.Model
-	unit   string
-	app    string
-	state  State
-	charm  *model.Charm
-	silent bool // everything that the state says has been played
+// watched is a fake and how many of its writes are in the result.
+type watched struct {
+	*pebbletest.Fake
+	seen int
 }
 
-const maxHooks = 10000
-
-// build plays the state: nothing is put into the model that Juju itself would
-// not have let happen.
-func build(files map[string][]byte, state State) (*stage, error) {
-	files = maps.Clone(files)
-	if files["manifest.yaml"] == nil {
-		files["manifest.yaml"] = []byte("bases: [{name: ubuntu, channel: 22.04/stable, architectures: [amd64]}]")
-	}
-	charm, err := model.ParseCharm(files)
-	if err != nil {
-		return nil, err
-	}
-	if state.Units == 0 {
-		state.Units = state.Unit + 1
-	}
-	if state.Model == "" {
-		state.Model = "test"
-	}
-	s := &stage{
-		model: model.New(model.Options{Name: state.Model}),
-		app:   charm.Name, unit: fmt.Sprintf("%s/%d", charm.Name, state.Unit),
-		state: state, charm: charm,
-	}
-	if err := s.deploy(); err != nil {
-		return nil, err
-	}
-	return s, s.settle()
-}
-
-// deploy makes the applications and relations.
-func (s *stage) deploy() error {
-	if err := s.model.Deploy(model.DeployArgs{App: s.app, Charm: s.charm, Units: s.state.Units, Config: s.state.Config}); err != nil {
-		return err
-	}
-	leader := s.unit
-	if !s.state.Leader {
-		leader = ""
-		for _, unit := range s.model.UnitsOf(s.app) {
-			if unit != s.unit {
-				leader = unit
+// containers makes the fakes.
+func (r *run) containers() error {
+	r.fakes, r.pebbles = map[string]*watched{}, map[string]pebble.Pebble{}
+	for _, name := range slices.Sorted(maps.Keys(r.scene.state.Containers)) {
+		c := r.scene.state.Containers[name]
+		switch fake, ok := c.Pebble.(*pebbletest.Fake); {
+		case ok:
+			r.fakes[name] = &watched{fake, len(fake.Writes())}
+		case c.Pebble != nil:
+			r.pebbles[name] = c.Pebble
+		case !c.Down:
+			fake := pebbletest.NewFake(pebbletest.Options{Mounts: r.scene.mounts(name), Users: c.Users, OnStart: c.OnStart, Now: r.clock()})
+			for executable, handler := range c.Execs {
+				fake.HandleExec(executable, handler)
 			}
-		}
-	}
-	if err := s.model.SetLeader(s.app, leader); err != nil {
-		return err
-	}
-	for i, relation := range s.state.Relations {
-		endpoint, ok := s.charm.Endpoint(relation.Endpoint)
-		if !ok {
-			return fmt.Errorf("the charm has no endpoint %q", relation.Endpoint)
-		}
-		if endpoint.Role == model.Peer {
-			continue
-		}
-		if relation.App == "" {
-			relation.App = "remote"
-			s.state.Relations[i].App = relation.App
-		}
-		if err := s.deployRemote(endpoint, relation); err != nil {
-			return err
-		}
-	}
-	for i, unit := range s.model.Units() {
-		if err := s.model.PodUp(unit, model.PodInfo{Address: fmt.Sprintf("10.1.0.%d", i+10), Fresh: true}); err != nil {
-			return err
-		}
-		for _, storage := range s.model.Storages(unit) {
-			if err := s.model.StorageProvisioned(unit, storage.ID, "/var/lib/juju/storage/"+storage.ID); err != nil {
-				return err
+			if err := fake.Restore(c.contents()); err != nil {
+				return fmt.Errorf("container %q: %w", name, err)
 			}
-		}
-	}
-	for name := range s.state.Containers {
-		if _, ok := s.charm.Container(name); !ok {
-			return fmt.Errorf("the charm has no container %q", name)
+			r.fakes[name] = &watched{Fake: fake}
 		}
 	}
 	return nil
 }
 
-func (s *stage) deployRemote(endpoint model.Endpoint, relation Relation) error {
-	role := model.Provider
-	if endpoint.Role == model.Provider {
-		role = model.Requirer
+// clock moves a second each time a container asks; the charm's stands still.
+func (r *run) clock() func() time.Time {
+	now := r.scene.state.Now
+	return func() time.Time {
+		now = now.Add(time.Second)
+		return now
 	}
-	units := 0
-	for ordinal := range relation.RemoteUnits {
-		units = max(units, ordinal+1)
+}
+
+// mounts are where the container has storages that are there.
+func (s *scene) mounts(container string) []string {
+	var out []string
+	c, _ := s.charm.Container(container)
+	for _, mount := range c.Mounts {
+		if slices.ContainsFunc(s.state.Storages, func(have Storage) bool { return have.Name == mount.Storage && !have.Pending }) {
+			out = append(out, mount.Location)
+		}
 	}
-	err := s.model.Deploy(model.DeployArgs{
-		App: relation.App, Units: max(units, 1),
-		Charm: &model.Charm{Name: relation.App, Endpoints: []model.Endpoint{{Name: "there", Role: role, Interface: endpoint.Interface}}},
-	})
-	if err != nil {
-		return err
+	return out
+}
+
+// begin makes the event happen in a model of the state.
+func (r *run) begin(hook model.Hook) error {
+	var err error
+	unit := r.scene.unit()
+	if r.model, err = r.scene.seed().Model(); err != nil {
+		return &ImpossibleError{"state", err}
 	}
-	_, err = s.model.Integrate(s.app+":"+relation.Endpoint, relation.App+":there")
+	impossible := func(err error) error { return &ImpossibleError{r.scene.event.String(), err} }
+	if hook.Kind == juju.Action {
+		actions, err := r.model.EnqueueAction([]string{unit}, hook.Name, r.scene.event.params)
+		if err != nil {
+			return impossible(err)
+		}
+		hook.ActionID = actions[0].ID
+	} else if err := r.model.MakeDue(unit, hook, r.scene.event.restarted); err != nil {
+		return impossible(err)
+	}
+	if next := r.model.Next(unit); !slices.Contains(next, hook) {
+		var first []string
+		for _, other := range next {
+			first = append(first, other.Describe())
+		}
+		if len(first) == 0 {
+			return impossible(errors.New("nothing makes Juju run it in this state"))
+		}
+		return impossible(fmt.Errorf("Juju runs first: %s", strings.Join(first, ", ")))
+	}
+	r.hook, err = r.model.Begin(unit, hook)
 	return err
 }
 
-// settle runs every hook but those of the charm under test's event as an
-// empty one, and lets each unit write what the state says it has written.
-func (s *stage) settle() error {
-	for name := range maps.Keys(s.state.Containers) {
-		if err := s.containerUp(name); err != nil {
-			return err
-		}
-	}
-	written := map[string]bool{}
-	for range maxHooks {
-		ready := s.model.Ready()
-		if len(ready) == 0 {
-			s.silent = true
-			return nil
-		}
-		unit := ready[0]
-		c, err := s.model.Begin(unit, s.model.Next(unit)[0])
-		if err != nil {
-			return err
-		}
-		if c.Hook().Kind == juju.ConfigChanged && !written[unit] {
-			written[unit] = true
-			if err := s.write(c, unit); err != nil {
-				return err
-			}
-		}
-		if err := c.End(model.Outcome{}); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("the model does not settle")
-}
-
-func (s *stage) containerUp(name string) error {
-	info, err := s.state.Containers[name].SystemInfo(context.Background())
-	if err != nil {
-		return err
-	}
-	return s.model.ContainerUp(s.unit, name, info.BootID)
-}
-
-// write lets a unit write its part of the state, in its own hook.
-func (s *stage) write(c *model.Context, unit string) error {
-	app, ordinal, err := juju.ParseUnit(unit)
-	if err != nil {
-		return err
-	}
-	for _, relation := range s.state.Relations {
-		endpoint, _ := s.charm.Endpoint(relation.Endpoint)
-		peer := endpoint.Role == model.Peer
-		var unitData, appData ops.Bag
-		name := relation.Endpoint
-		switch {
-		case unit == s.unit:
-			unitData, appData = relation.LocalUnit, relation.LocalApp
-			if peer {
-				appData = relation.RemoteApp
-			}
-		case peer && app == s.app, !peer && app == relation.App:
-			unitData, appData = relation.RemoteUnits[ordinal], relation.RemoteApp
-			if !peer {
-				name = "there"
-			}
-		default:
-			continue
-		}
-		if s.model.Leader(app) != unit {
-			appData = nil
-		}
-		if err := s.writeBags(c, name, unitData, appData); err != nil {
-			return err
-		}
-	}
-	if unit == s.unit && len(s.state.Stored) > 0 {
-		return tool(c, "state-set", pairs(s.state.Stored)...)
-	}
-	return nil
-}
-
-func (s *stage) writeBags(c *model.Context, endpoint string, unitData, appData ops.Bag) error {
-	if len(unitData) == 0 && len(appData) == 0 {
-		return nil
-	}
-	result, err := runner{c: c}.Run(context.Background(), hooktool.Call{Tool: "relation-ids", Args: []string{endpoint}})
-	if err != nil {
-		return err
-	}
-	id := strings.TrimSpace(string(result.Stdout))
-	if len(unitData) > 0 {
-		if err := tool(c, "relation-set", append([]string{"-r", id}, pairs(unitData)...)...); err != nil {
-			return err
-		}
-	}
-	if len(appData) == 0 {
-		return nil
-	}
-	return tool(c, "relation-set", append([]string{"-r", id, "--app"}, pairs(appData)...)...)
-}
-
-func pairs(bag ops.Bag) []string {
-	args := []string{"--"}
-	for _, key := range slices.Sorted(maps.Keys(bag)) {
-		args = append(args, key+"="+bag[key])
-	}
-	return args
-}
-
-func tool(c *model.Context, name string, args ...string) error {
-	code, _, stderr, _ := c.Run(name, args, nil, false, nil)
-	if code != 0 {
-		return fmt.Errorf("%s: %s", name, strings.TrimSpace(string(stderr)))
-	}
-	return nil
-}
-
-// runner lets a charm in this process use a context's hook tools, and notes
-// what changes something.
-type runner struct {
-	c      *model.Context
-	writes *[]string
-}
-
-var readOnly = []string{
-	"action-get", "config-get", "credential-get", "goal-state", "is-leader", "juju-log", "leader-get", "network-get", "opened-ports",
-	"relation-get", "relation-ids", "relation-list", "relation-model-get", "resource-get", "secret-get", "secret-ids", "secret-info-get",
-	"state-get", "status-get", "storage-get", "storage-list", "unit-get",
-}
-
-func (r runner) Run(ctx context.Context, call hooktool.Call) (hooktool.Result, error) {
-	if err := ctx.Err(); err != nil {
-		return hooktool.Result{}, err
-	}
-	code, stdout, stderr, needStdin := r.c.Run(call.Tool, call.Args, call.Stdin, call.Stdin != nil, nil)
-	if needStdin {
-		return hooktool.Result{}, fmt.Errorf("%s wants standard input", call.Tool)
-	}
-	if r.writes != nil && !slices.Contains(readOnly, call.Tool) {
-		*r.writes = append(*r.writes, strings.TrimSpace(call.Tool+" "+strings.Join(call.Args, " ")))
-	}
-	return hooktool.Result{Code: code, Stdout: stdout, Stderr: stderr}, nil
-}
-
-// dispatch runs the charm for a hook and reads the state after it.
-func (s *stage) dispatch(ctx context.Context, charm ops.Charm, hook model.Hook) Result {
-	var result Result
-	c, err := s.model.Begin(s.unit, hook)
-	if err != nil {
-		return Result{Err: err}
-	}
+// dispatch runs the charm and reads what there is afterwards.
+func (r *run) dispatch(ctx context.Context, charm ops.Charm, given State) {
+	result := &r.result
+	result.Environment = r.hook.Environment()
+	r.checkActions(charm)
 	result.Err = ops.Run(ctx, ops.Host{
-		Environment: c.Environment(),
-		Tools:       runner{c, &result.Writes},
-		Pebble:      s.pebble,
+		Environment: result.Environment,
+		Tools:       r,
+		Pebble:      r.pebble,
+		Now:         func() time.Time { return r.scene.state.Now },
 	}, charm)
-	for _, line := range c.Log() {
+	r.drain()
+	for _, line := range r.hook.Log() {
 		result.Log = append(result.Log, line.Level+" "+line.Message)
 	}
 	outcome := model.Outcome{}
 	if result.Err != nil {
 		outcome.ExitCode = 1
 	}
-	if err := c.End(outcome); err != nil && result.Err == nil {
+	if err := r.hook.End(outcome); err != nil && result.Err == nil {
 		result.Err = err
+		r.violate("Juju refuses what the hook wrote: %v", err)
 	}
-	if hook.ActionID != "" {
-		if action, err := s.model.Action(hook.ActionID); err == nil {
-			result.Action = ActionResult{Status: action.Status, Message: action.Message, Results: action.Results}
+	if id := r.hook.Hook().ActionID; id != "" {
+		if action, err := r.model.Action(id); err == nil {
+			result.Action = ActionResult{action.Status, action.Message, maps.Clone(action.Results), action.Log}
+			delete(result.Action.Results, "return-code")
 		}
 	}
-	s.read(&result)
-	return result
+	given.Containers = r.containersAfter(given.Containers)
+	result.State = r.scene.after(given, r.hook.Hook(), result.Err == nil, r.hook.After())
+	r.checkOutput()
 }
 
-// pebble gives the container's fake; one that does not answer if the state
+func (r *run) containersAfter(given map[string]Container) map[string]Container {
+	for name, c := range given {
+		fake := r.fakes[name]
+		if c.Pebble != nil || fake == nil {
+			continue
+		}
+		_, err := fake.SystemInfo(context.Background())
+		c.Down = pebble.Unavailable(err)
+		contents := fake.Contents()
+		c.Layers, c.Services, c.Checks, c.Files, c.Notices = contents.Layers, contents.Services, contents.Checks, contents.Files, contents.Notices
+		given[name] = c
+	}
+	return given
+}
+
+func (r *run) violate(format string, args ...any) {
+	r.result.Violations = append(r.result.Violations, fmt.Sprintf(format, args...))
+}
+
+// readOnly are the tools that change nothing but logs.
+var readOnly = []string{
+	"action-get", "action-log", "config-get", "credential-get", "goal-state", "is-leader", "juju-log", "leader-get", "network-get", "opened-ports",
+	"relation-get", "relation-ids", "relation-list", "relation-model-get", "resource-get", "secret-get", "secret-ids", "secret-info-get",
+	"state-get", "status-get", "storage-get", "storage-list", "unit-get",
+}
+
+// Run implements hooktool.Runner over the model.
+func (r *run) Run(ctx context.Context, call hooktool.Call) (hooktool.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return hooktool.Result{}, err
+	}
+	r.checkName(call)
+	r.args = append(r.args, call.Args...)
+	code, stdout, stderr, needStdin := r.hook.Run(call.Tool, call.Args, call.Stdin, call.Stdin != nil, readFile)
+	if needStdin {
+		return hooktool.Result{}, fmt.Errorf("%s wants standard input", call.Tool)
+	}
+	if !slices.Contains(readOnly, call.Tool) {
+		r.drain()
+		text := describe(call)
+		if code == 0 {
+			r.result.Writes = append(r.result.Writes, text)
+		} else {
+			r.violate("Juju refuses %q: %s", text, strings.TrimPrefix(strings.TrimSpace(string(stderr)), "ERROR "))
+		}
+		if call.Tool == "status-set" && code == 0 {
+			r.noteStatus(slices.Contains(call.Args, "--application"))
+		}
+	}
+	return hooktool.Result{Code: code, Stdout: stdout, Stderr: stderr}, nil
+}
+
+func (r *run) noteStatus(app bool) {
+	after := r.hook.After()
+	if app {
+		r.result.AppStatuses = append(r.result.AppStatuses, after.AppStatus)
+	} else {
+		r.result.Statuses = append(r.result.Statuses, after.Status)
+	}
+}
+
+// drain adds what was written to containers since the last time.
+func (r *run) drain() {
+	for _, name := range slices.Sorted(maps.Keys(r.fakes)) {
+		fake := r.fakes[name]
+		writes := fake.Writes()
+		for _, write := range writes[min(fake.seen, len(writes)):] {
+			r.result.Writes = append(r.result.Writes, name+": "+write)
+		}
+		fake.seen = len(writes)
+	}
+}
+
+// pebble gives the container's Pebble; one that does not answer if the state
 // has none.
-func (s *stage) pebble(name string) pebble.Pebble {
-	if fake, ok := s.state.Containers[name]; ok {
-		return fake
+func (r *run) pebble(name string) pebble.Pebble {
+	if _, ok := r.scene.charm.Container(name); !ok {
+		r.violate("container %q is not in metadata.yaml", name)
+	}
+	refused := func(err error) { r.violate("container %q: Pebble refuses the layer: %v", name, err) }
+	if fake, ok := r.fakes[name]; ok {
+		return &recorder{Pebble: fake.Fake, refused: refused}
+	}
+	if own, ok := r.pebbles[name]; ok {
+		return &recorder{Pebble: own, refused: refused, wrote: func(call ...string) {
+			r.result.Writes = append(r.result.Writes, name+": "+strings.Join(call, " "))
+		}}
 	}
 	fake := pebbletest.NewFake(pebbletest.Options{})
 	fake.Kill()
 	return fake
-}
-
-var jujuKeys = []string{"egress-subnets", "ingress-address", "private-address"}
-
-func (s *stage) read(result *Result) {
-	result.Status = s.model.WorkloadStatus(s.unit)
-	result.Stored = s.model.State(s.unit)
-	result.UnitData, result.AppData = map[string]ops.Bag{}, map[string]ops.Bag{}
-	detail, err := s.model.ShowUnit(s.unit)
-	if err != nil {
-		return
-	}
-	result.Ports = detail.OpenedPorts
-	for _, relation := range detail.RelationInfo {
-		id := fmt.Sprintf("%s:%d", relation.Endpoint, relation.ID)
-		if bag := without(s.model.Databag(id, s.unit), jujuKeys); len(bag) > 0 {
-			result.UnitData[relation.Endpoint] = bag
-		}
-		if bag := s.model.Databag(id, s.app); len(bag) > 0 {
-			result.AppData[relation.Endpoint] = bag
-		}
-	}
-}
-
-func without(bag ops.Bag, keys []string) ops.Bag {
-	bag = maps.Clone(bag)
-	for _, key := range keys {
-		delete(bag, key)
-	}
-	return bag
 }

@@ -1,0 +1,165 @@
+package opstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/model"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+)
+
+// Charm is what Juju reads of a charm's files. It may be used by many tests at
+// once.
+type Charm struct{ charm *model.Charm }
+
+// Parse reads metadata.yaml and, if the charm has them, config.yaml and
+// actions.yaml, by their names, as Juju does. The error is Juju's.
+func Parse(files map[string][]byte) (*Charm, error) {
+	files = maps.Clone(files)
+	if files["manifest.yaml"] == nil {
+		files["manifest.yaml"] = []byte("bases: [{name: ubuntu, channel: 22.04/stable, architectures: [amd64]}]")
+	}
+	charm, err := model.ParseCharm(files)
+	if err != nil {
+		return nil, err
+	}
+	for _, binding := range charm.ExtraBindings {
+		if _, ok := charm.Endpoint(binding); ok {
+			return nil, fmt.Errorf("cannot read charm %q: extra-binding %q has the name of an endpoint", charm.Name, binding)
+		}
+	}
+	return &Charm{charm}, nil
+}
+
+// Load is Parse that fails the test.
+func Load(t testing.TB, files map[string][]byte) *Charm {
+	t.Helper()
+	charm, err := Parse(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return charm
+}
+
+// ImpossibleError is a state or an event that Juju never lets a unit be in or
+// see.
+type ImpossibleError struct {
+	// What is "state" or the event.
+	What string
+	Err  error
+}
+
+func (e *ImpossibleError) Error() string {
+	return fmt.Sprintf("impossible %s: %s", e.What, strings.ReplaceAll(e.Err.Error(), "\n", "\n\t"))
+}
+
+// Unwrap is the reason.
+func (e *ImpossibleError) Unwrap() error { return e.Err }
+
+// Try gives the unit one event. The error is an *ImpossibleError; a hook that
+// fails is in the result.
+func (c *Charm) Try(ctx context.Context, charm ops.Charm, state State, event Event) (Result, error) {
+	given := state.normal()
+	s := &scene{charm: c.charm, state: given, event: event}
+	// The relations that are added must not be in given.
+	s.state.Relations = append([]Relation(nil), given.Relations...)
+	s.state.Storages = append([]Storage(nil), given.Storages...)
+	s.complete()
+	s.version, _ = juju.ParseVersion(s.state.Juju)
+	if err := s.check(); err != nil {
+		return Result{}, &ImpossibleError{"state", err}
+	}
+	hook, err := s.due()
+	if err != nil {
+		return Result{}, &ImpossibleError{event.String(), err}
+	}
+	r := &run{scene: s}
+	if err := r.containers(); err != nil {
+		return Result{}, &ImpossibleError{"state", err}
+	}
+	if err := r.begin(hook); err != nil {
+		return Result{}, err
+	}
+	r.dispatch(ctx, charm, given)
+	return r.result, nil
+}
+
+// Run gives the unit one event. The test fails if state or event are
+// impossible, if the hook fails, and for each violation.
+func (c *Charm) Run(t testing.TB, charm ops.Charm, state State, event Event) Result {
+	t.Helper()
+	result := c.run(t, charm, state, event)
+	if result.Err != nil {
+		t.Fatalf("%s: hook failed: %v", event, result.Err)
+	}
+	return result
+}
+
+// RunFailing is Run for a hook that shall fail: the test fails if it does not.
+func (c *Charm) RunFailing(t testing.TB, charm ops.Charm, state State, event Event) Result {
+	t.Helper()
+	result := c.run(t, charm, state, event)
+	if result.Err == nil {
+		t.Fatalf("%s: hook did not fail", event)
+	}
+	return result
+}
+
+func (c *Charm) run(t testing.TB, charm ops.Charm, state State, event Event) Result {
+	t.Helper()
+	result, err := c.Try(t.Context(), charm, state, event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, violation := range result.Violations {
+		t.Errorf("%s: %s", event, violation)
+	}
+	return result
+}
+
+// Twice is Run, and then the same event again on what the first left, which
+// must write nothing. After an event that cannot come again, such as a
+// departure, it is update-status, or stop in a unit that is Dying. It returns
+// the first result.
+func (c *Charm) Twice(t testing.TB, charm ops.Charm, state State, event Event) Result {
+	t.Helper()
+	first := c.Run(t, charm, state, event)
+	second, err := c.Try(t.Context(), charm, first.State, event)
+	if impossible := (*ImpossibleError)(nil); errors.As(err, &impossible) {
+		event = UpdateStatus()
+		if state.Dying {
+			event = Stop()
+		}
+		second, err = c.Try(t.Context(), charm, first.State, event)
+	}
+	switch {
+	case err != nil:
+		t.Fatalf("second run: %v", err)
+	case second.Err != nil:
+		t.Fatalf("second run: %s: hook failed: %v", event, second.Err)
+	}
+	for _, write := range second.Writes {
+		if !strings.HasPrefix(write, "action-") {
+			t.Errorf("second run: %s wrote: %s", event, write)
+		}
+	}
+	return first
+}
+
+// Chain runs events one after the other, each on what the one before left, as
+// Run does. It returns all results.
+func (c *Charm) Chain(t testing.TB, charm ops.Charm, state State, events ...Event) []Result {
+	t.Helper()
+	var results []Result
+	for _, event := range events {
+		result := c.Run(t, charm, state, event)
+		results = append(results, result)
+		state = result.State
+	}
+	return results
+}
