@@ -13,10 +13,11 @@ import (
 
 // flush sends what the hook has gathered, each kind once. What the leader
 // writes comes as late as can be, since Juju refuses the whole hook if
-// leadership is gone when it ends; a status comes last, since it stays even
-// if the hook fails.
+// leadership is gone when it ends; version and status come last, since they
+// stay even if the hook fails.
 func (u *Unit) flush(ctx context.Context) error {
-	if err := u.flushVersion(ctx); err != nil {
+	newVersion, err := u.rememberVersion(ctx)
+	if err != nil {
 		return err
 	}
 	if err := u.flushBags(ctx, false); err != nil {
@@ -31,6 +32,11 @@ func (u *Unit) flush(ctx context.Context) error {
 	if err := u.flushBags(ctx, true); err != nil {
 		return err
 	}
+	if newVersion {
+		if err := u.tools.ApplicationVersionSet(ctx, u.version); err != nil {
+			return fmt.Errorf("cannot set workload version: %w", err)
+		}
+	}
 	if u.hook.Kind == juju.Action {
 		return nil
 	}
@@ -44,18 +50,15 @@ func (u *Unit) flush(ctx context.Context) error {
 // offers no tool to read.
 const versionKey = "ops.version"
 
-func (u *Unit) flushVersion(ctx context.Context) error {
+func (u *Unit) rememberVersion(ctx context.Context) (changed bool, err error) {
 	if u.version == "" {
-		return nil
+		return false, nil
 	}
 	state, err := u.State(ctx)
 	if err != nil || state[versionKey] == u.version {
-		return err
+		return false, err
 	}
-	if err := u.tools.ApplicationVersionSet(ctx, u.version); err != nil {
-		return fmt.Errorf("cannot set workload version: %w", err)
-	}
-	return u.SetState(ctx, versionKey, u.version)
+	return true, u.SetState(ctx, versionKey, u.version)
 }
 
 // flushBags sends each changed databag once, in a fixed order.

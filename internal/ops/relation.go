@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
@@ -188,6 +189,11 @@ func (u *Unit) writeBag(ctx context.Context, want Databag) error {
 		}
 		if !leader {
 			return fmt.Errorf("cannot write application databag of relation %s: %w", want.Relation, hooktool.ErrNotLeader)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(want.Data)) {
+		if !utf8.ValidString(k) || !utf8.ValidString(want.Data[k]) {
+			return fmt.Errorf("cannot write databag of %s in relation %s: key %q is not UTF-8", key.owner, want.Relation, k)
 		}
 	}
 	have, err := u.readBag(ctx, key)

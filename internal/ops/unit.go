@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
@@ -285,6 +286,9 @@ func (u *Unit) SetState(ctx context.Context, key, value string) error {
 	}
 	if state[key] == value {
 		return nil
+	}
+	if !utf8.ValidString(key) || !utf8.ValidString(value) {
+		return fmt.Errorf("cannot keep unit state %q: not UTF-8", key)
 	}
 	state = maps.Clone(state)
 	if value == "" {
