@@ -152,8 +152,8 @@ func (s *stage) play(charm ops.Charm, hook model.Hook) error {
 // writes are the calls so far of tools that change something.
 func (s *stage) writes() []string {
 	reads := []string{
-		"config-get", "goal-state", "is-leader", "juju-log", "network-get", "opened-ports", "relation-get", "relation-ids", "relation-list",
-		"relation-model-get", "secret-get", "secret-ids", "secret-info-get", "state-get", "status-get", "storage-get", "storage-list",
+		"config-get", "credential-get", "goal-state", "is-leader", "juju-log", "network-get", "opened-ports", "relation-get", "relation-ids", "relation-list",
+		"relation-model-get", "resource-get", "secret-get", "secret-ids", "secret-info-get", "state-get", "status-get", "storage-get", "storage-list",
 	}
 	var writes []string
 	for _, call := range s.calls {
