@@ -69,7 +69,7 @@ func TestMetadataAgrees(t *testing.T) {
 	if diff := cmp.Diff(used, declared); diff != "" {
 		t.Errorf("options (-code +YAML):\n%s", diff)
 	}
-	if err := defaults.validate(); err != nil {
+	if err := defaults.Validate(); err != nil {
 		t.Errorf("defaults: %v", err)
 	}
 	if _, known := profiles[defaults.Profile]; !known {

@@ -1,8 +1,6 @@
 package bookie
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -29,8 +27,11 @@ type options struct {
 // auto leaves a size to the profile.
 const auto = "auto"
 
-// validate is what the tags cannot say. Its errors are *ops.OptionError.
-func (o options) validate() error {
+// Validate is what the tags cannot say. Its errors are *ops.OptionError.
+func (o options) Validate() error {
+	if profiles[o.Profile].heap == "" {
+		return &ops.OptionError{Option: "profile", Reason: fmt.Sprintf("%q is not known", o.Profile)} // kept by another revision
+	}
 	for _, size := range []struct{ option, value string }{
 		{"heap-size", o.HeapSize}, {"direct-memory-size", o.DirectMemorySize},
 	} {
@@ -69,22 +70,6 @@ func (o options) extra() javaprops.Properties {
 		return nil
 	}
 	return extra
-}
-
-// encode and decodeOptions keep the last valid options in the unit's state:
-// a wrong value must not keep a replaced pod from starting as it ran before.
-func (o options) encode() (string, error) {
-	text, err := json.Marshal(o)
-	return string(text), err
-}
-
-func decodeOptions(text string) (options, error) {
-	if text == "" {
-		return options{}, errors.New("no options are known")
-	}
-	var o options
-	err := json.Unmarshal([]byte(text), &o)
-	return o, err
 }
 
 var sizePattern = regexp.MustCompile(`^([1-9][0-9]{0,9})([kmgKMG])$`)

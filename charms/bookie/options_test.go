@@ -12,6 +12,7 @@ func TestOptionsValidate(t *testing.T) {
 		want   string
 	}{
 		{"defaults", func(*options) {}, ""},
+		{"profile", func(o *options) { o.Profile = "" }, `option profile: "" is not known`},
 		{"sizes", func(o *options) { o.HeapSize, o.DirectMemorySize = "512m", "2G" }, ""},
 		{"no unit", func(o *options) { o.HeapSize = "512" }, `option heap-size: "512" is not auto or a size of at least 32m, such as 512m or 2g`},
 		{"flags", func(o *options) { o.DirectMemorySize = "1g -Xint" }, `option direct-memory-size: "1g -Xint" is not auto or a size of at least 32m, such as 512m or 2g`},
@@ -28,18 +29,11 @@ func TestOptionsValidate(t *testing.T) {
 			o := testing_
 			test.change(&o)
 			got := ""
-			if err := o.validate(); err != nil {
+			if err := o.Validate(); err != nil {
 				got = err.Error()
 			}
 			if got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
-			}
-			text, err := o.encode()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if back, err := decodeOptions(text); err != nil || back != o {
-				t.Errorf("kept options: got %+v, %v", back, err)
 			}
 		})
 	}

@@ -3,7 +3,6 @@ package bookie
 import (
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
@@ -22,46 +21,42 @@ const patience = time.Minute
 // plan is what the unit should be, given what is.
 func plan(s snapshot) ops.Plan {
 	p := ops.Plan{}
-	if s.optionError != nil {
-		p.Statuses = append(p.Statuses, statusOption(s.optionError))
+	if s.wrong != nil {
+		p.Statuses = append(p.Statuses, statusOption(s.wrong))
 	}
-	wants := s.wantsRestart()
-	turn := rolling.Nobody
-	if s.peers != nil {
-		turn = s.peers.turn
-		if s.leader {
-			self := rolling.Member{Ordinal: juju.Ordinal(s.unit), Wants: wants, Healthy: s.health.Serving()}
-			members := s.peers.others
-			if !s.dying {
-				members = append([]rolling.Member{self}, members...)
-			}
-			turn = rolling.Turn(turn, members)
-		}
-	}
-	mine := turn == juju.Ordinal(s.unit)
-	if wants && !mine {
-		p.Statuses = append(p.Statuses, statusRestartPending())
+	lock := s.lock()
+	waits := lock.Own.Wants && !lock.May()
+	if waits {
+		p.Statuses = append(p.Statuses, statusRestartPending(lock.Reason()))
 	}
 	p.Statuses = append(p.Statuses, s.status()...)
-
-	if s.reachable {
-		p.Containers = map[string]pebble.Desired{containerName: s.desired(!wants || mine)}
+	if s.service.Up {
+		p.Containers = map[string]pebble.Desired{containerName: s.desired(!waits)}
 	}
-	p.Databags = s.databags(wants, turn)
+	p.Databags = s.databags(lock)
 	if s.lost() {
 		p.Steps = append(p.Steps, ops.Step{Name: "restart the bookie that ZooKeeper does not list", Run: s.restart})
 	}
 	return p
 }
 
+// lock is the lock of restarts as this unit sees it.
+func (s snapshot) lock() rolling.Lock {
+	own := s.peers.Own.Restart
+	own.Wants, own.Healthy = s.wantsRestart(), s.health.Serving()
+	return rolling.Lock{
+		Now: s.now, Unit: s.unit, Leaving: s.dying, Own: own, Others: s.others, Turn: s.peers.Decision.Committed.Turn,
+	}
+}
+
 // usable says whether a configuration can be made of what is known.
 func (s snapshot) usable() bool {
-	return s.known && s.fqdn != "" && s.zookeeper != nil && s.zookeeper.problem == nil && s.zookeeper.offer.Complete()
+	return s.options != nil && s.fqdn != "" && s.zookeeper != nil && s.zookeeper.Offer.Complete()
 }
 
 // layer is the service that should run.
 func (s snapshot) layer() pebble.Desired {
-	offer := s.zookeeper.offer
+	offer := s.zookeeper.Offer
 	offer.MetadataServiceURI = keepServers(s.runs, offer.MetadataServiceURI)
 	bookie := pebble.Service{
 		Override: "replace",
@@ -70,7 +65,7 @@ func (s snapshot) layer() pebble.Desired {
 		// The launcher becomes the Java process, so the shell's process id is
 		// that of the bookie.
 		Command:     fmt.Sprintf("/bin/bash -c 'echo $$ > %s; exec /pulsar/bin/pulsar bookie'", pidPath),
-		Environment: environment(s.options),
+		Environment: environment(*s.options),
 		// It ends with code 0 when ZooKeeper is gone for longer than its session.
 		OnSuccess:    "restart",
 		OnFailure:    "restart",
@@ -84,7 +79,7 @@ func (s snapshot) layer() pebble.Desired {
 	return pebble.Desired{
 		Files: []pebble.File{{
 			Path:    configPath,
-			Content: settings(s.options, s.fqdn, offer).Render("Written by the charm bookie; changes are lost. See the option extra-config."),
+			Content: settings(*s.options, s.fqdn, offer).Render("Written by the charm bookie; changes are lost. See the option extra-config."),
 		}},
 		Services:  map[string]pebble.Service{service: bookie},
 		Checks:    checks(s.fault == ""),
@@ -120,11 +115,7 @@ func checks(up bool) map[string]pebble.Check {
 
 // wantsRestart says that the bookie runs, on something else than it should.
 func (s snapshot) wantsRestart() bool {
-	if !s.reachable || !s.usable() || !s.service.Running() || s.dying {
-		return false
-	}
-	running := pebble.RunningHash(s.plan, service)
-	return running != pebble.Hash(s.layer(), service)
+	return s.usable() && !s.dying && s.service.Running() && s.service.Differs(s.layer())
 }
 
 // desired is the container: the bookie if it may be touched and its
@@ -135,7 +126,7 @@ func (s snapshot) desired(touch bool) pebble.Desired {
 		d = s.layer()
 	}
 	d.Label = "charm"
-	if len(d.Services) == 0 && !s.planned() {
+	if len(d.Services) == 0 && !s.service.Planned() {
 		return d // no bookie was ever started in this container
 	}
 	w := watching(s.id())
@@ -162,42 +153,27 @@ func (s snapshot) seen() string {
 
 // lost says that the bookie does not come back into ZooKeeper's list alone.
 func (s snapshot) lost() bool {
-	return !s.missing.IsZero() && s.now.Sub(s.missing) >= patience && s.now.Sub(s.service.CurrentSince) >= patience && !s.dying
+	return !s.missing.IsZero() && s.now.Sub(s.missing) >= patience && s.now.Sub(s.service.Info.CurrentSince) >= patience && !s.dying
 }
 
-func (s snapshot) databags(wants bool, turn int) []ops.Databag {
+func (s snapshot) databags(lock rolling.Lock) []ops.Databag {
 	var bags []ops.Databag
 	if s.zookeeper != nil && s.fqdn != "" {
 		state := relation.BookieStarting
 		if s.health.Serving() {
 			state = relation.BookieServing
 		}
-		bags = append(bags, ops.Databag{Relation: s.zookeeper.relation, Data: encode(relation.BookieMember{
-			BookieID: s.id(), State: state, FQDN: s.fqdn,
-		})})
+		bags = append(bags, zookeeper.Write(s.zookeeper.Relation, relation.BookieMember{BookieID: s.id(), State: state, FQDN: s.fqdn}))
 	}
-	if s.peers == nil {
+	if s.peers.Relation == "" {
 		return bags
 	}
-	bags = append(bags, ops.Databag{Relation: s.peers.relation, Data: encode(member{RestartWanted: wants, Healthy: s.health.Serving()})})
-	if s.leader {
-		data := ops.Bag{}
-		if turn != rolling.Nobody {
-			data[keyTurn] = strconv.Itoa(turn)
-		}
-		bags = append(bags, ops.Databag{Relation: s.peers.relation, App: true, Data: data})
-	}
-	return bags
-}
-
-// encode is ops.Encode of the charm's own types, which hold strings and
-// booleans only and cannot fail.
-func encode(value any) ops.Bag {
-	bag, err := ops.Encode(value)
-	if err != nil {
-		panic(err)
-	}
-	return bag
+	bags = append(bags, peers.Write(s.peers.Relation, member{Restart: lock.State()}))
+	_, decided := s.peers.Decision.Decide(s.leader, func(last decision) (decision, bool) {
+		last.Turn = lock.Next()
+		return last, true
+	})
+	return append(bags, decided...)
 }
 
 // status is the reasons why the unit does not serve as it should, or one of
@@ -210,22 +186,22 @@ func (s snapshot) status() []juju.Status {
 	switch z := s.zookeeper; {
 	case z == nil:
 		statuses = append(statuses, statusNoRelation(juju.Application(s.unit)))
-	case z.problem != nil:
-		statuses = append(statuses, statusGarbage(z.app, z.problem))
-	case len(z.offer.Endpoints) == 0 || z.offer.MetadataServiceURI == "":
-		statuses = append(statuses, statusNoZooKeeper(z.app))
-	case !z.offer.MetadataInitialised:
-		statuses = append(statuses, statusNotInitialised(z.app))
+	case z.Problem != nil:
+		statuses = append(statuses, statusGarbage(z.Problem))
+	case len(z.Offer.Endpoints) == 0 || z.Offer.MetadataServiceURI == "":
+		statuses = append(statuses, statusNoZooKeeper(z.App))
+	case !z.Offer.MetadataInitialised:
+		statuses = append(statuses, statusNotInitialised(z.App))
 	}
 	switch {
-	case !s.reachable:
+	case !s.service.Up:
 		return append(statuses, statusNoContainer())
-	case !s.planned() && !s.usable():
+	case !s.service.Planned() && !s.usable():
 		return statuses
 	case s.fault != "":
 		return append(statuses, statusVolume(s.fault))
-	case s.planned() && !s.service.Running() && s.zookeeper != nil:
-		return append(statuses, statusDown(s.zookeeper.app))
+	case s.service.Planned() && !s.service.Running() && s.zookeeper != nil:
+		return append(statuses, statusDown(s.zookeeper.App))
 	case !s.missing.IsZero():
 		return append(statuses, statusUnregistered())
 	case !s.health.Serving():

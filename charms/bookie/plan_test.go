@@ -1,6 +1,7 @@
 package bookie
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -32,22 +33,38 @@ func uri(hosts ...string) string { return "zk+hierarchical://" + strings.Join(ho
 
 // serving is a unit where everything is as it should be.
 func serving() snapshot {
+	o := testing_
 	s := snapshot{
-		unit: "bookie/1", fqdn: fqdn, now: now, options: testing_, known: true, reachable: true,
-		zookeeper: &zookeeper{relation: "zookeeper:1", app: "pulsar", offer: relation.ZooKeeperOffer{
+		unit: "bookie/1", fqdn: fqdn, now: now, options: &o,
+		zookeeper: &ops.RemoteApp[relation.ZooKeeperOffer]{Relation: "zookeeper:1", App: "pulsar", Offer: relation.ZooKeeperOffer{
 			Endpoints: []string{"a:2181"}, MetadataServiceURI: uri("a:2181"), MetadataInitialised: true, SessionTimeout: 10000,
 		}},
-		peers:   &peers{relation: "cluster:0", turn: rolling.Nobody},
-		service: pebble.ServiceInfo{Name: service, Startup: "enabled", Current: "active", CurrentSince: now.Add(-time.Hour)},
-		health:  Health{Ready: true, Listed: true, Registered: "rw"},
-		runs:    uri("a:2181"),
+		peers: ops.Peers[member, decision]{Relation: "cluster:0"},
+		service: ops.Service{
+			Up:   true,
+			Info: pebble.ServiceInfo{Name: service, Startup: "enabled", Current: "active", CurrentSince: now.Add(-time.Hour)},
+		},
+		health: Health{Ready: true, Listed: true, Registered: "rw"},
+		runs:   uri("a:2181"),
 	}
-	s.plan = running(pebble.Hash(s.layer(), service))
+	s.service.Hash = pebble.Hash(s.layer(), service)
 	return s
 }
 
-func running(hash string) pebble.Layer {
-	return pebble.Layer{Services: map[string]pebble.Service{service: {Environment: map[string]string{pebble.HashVariable: hash}}}}
+// unstarted is a unit whose container has never had a bookie.
+func unstarted(s *snapshot) {
+	s.service, s.health, s.runs = ops.Service{Up: true}, Health{}, ""
+}
+
+// outdated is a unit whose bookie should restart; the others are healthy.
+func outdated(s *snapshot) {
+	s.service.Hash = "other"
+	s.others = map[string]rolling.State{"bookie/0": {Healthy: true}, "bookie/2": {Healthy: true}}
+}
+
+// turn gives a unit the turn.
+func turn(s *snapshot, unit string) {
+	s.peers.Decision.Committed.Turn = rolling.Turn{Unit: unit, Number: 1, Since: now}
 }
 
 // outcome is what of a plan the cases below look at; the rendered files and
@@ -57,8 +74,7 @@ type outcome struct {
 	Services map[string]string // startup by name; nil if the container is left alone
 	Seen     string
 	State    string // in the zookeeper relation
-	Peer     ops.Bag
-	Turn     string // written by the leader
+	Peer     rolling.State
 	Steps    []string
 }
 
@@ -80,10 +96,10 @@ func summary(p ops.Plan) outcome {
 		switch {
 		case bag.Relation == "zookeeper:1":
 			o.State = bag.Data["state"]
-		case bag.App:
-			o.Turn = bag.Data[keyTurn]
 		default:
-			o.Peer = bag.Data
+			if err := json.Unmarshal([]byte(bag.Data["restart"]), &o.Peer); err != nil && bag.Data["restart"] != "" {
+				panic(err)
+			}
 		}
 	}
 	for _, step := range p.Steps {
@@ -96,7 +112,9 @@ func TestPlan(t *testing.T) {
 	t.Parallel()
 	both := map[string]string{"bookie": "enabled", "bookie-watch": "enabled"}
 	watchOnly := map[string]string{"bookie-watch": "enabled"}
-	healthy := ops.Bag{"healthy": "true"}
+	healthy := rolling.State{Healthy: true}
+	due := rolling.State{Healthy: true, Wants: true}
+	garbage := &ops.RemoteDataError{Remote: "pulsar", Err: errors.New(`endpoints: "x" is not <host>:<port>`)}
 	for _, test := range []struct {
 		name   string
 		change func(s *snapshot)
@@ -106,77 +124,73 @@ func TestPlan(t *testing.T) {
 			outcome{Status: ops.Active(""), Services: both, Seen: "up", State: "serving", Peer: healthy}},
 		{"read-only is still serving", func(s *snapshot) { s.health.Registered = "ro" },
 			outcome{Status: ops.Active("read-only: takes no new messages"), Services: both, Seen: "up", State: "serving", Peer: healthy}},
-		{"new unit, no relation", func(s *snapshot) {
-			s.zookeeper, s.service, s.health, s.plan = nil, pebble.ServiceInfo{}, Health{}, pebble.Layer{}
-		}, outcome{Status: ops.Blocked("integrate with pulsar: juju integrate bookie pulsar"), Services: map[string]string{}, Peer: ops.Bag{}}},
+		{"new unit, no relation", func(s *snapshot) { unstarted(s); s.zookeeper = nil }, outcome{Status: ops.Blocked("integrate with pulsar: juju integrate bookie pulsar"), Services: map[string]string{}}},
 		{"relation gone while it runs: it goes on", func(s *snapshot) { s.zookeeper = nil },
 			outcome{Status: ops.Blocked("integrate with pulsar: juju integrate bookie pulsar"), Services: watchOnly, Seen: "up", Peer: healthy}},
 		{"the other side has written nothing yet", func(s *snapshot) {
-			s.zookeeper.offer, s.service, s.health, s.plan = relation.ZooKeeperOffer{}, pebble.ServiceInfo{}, Health{}, pebble.Layer{}
-		}, outcome{Status: ops.Waiting("waiting for pulsar to offer its ZooKeeper"), Services: map[string]string{}, State: "starting", Peer: ops.Bag{}}},
+			unstarted(s)
+			s.zookeeper.Offer = relation.ZooKeeperOffer{}
+		}, outcome{Status: ops.Waiting("waiting for pulsar to offer its ZooKeeper"), Services: map[string]string{}, State: "starting"}},
 		{"metadata are not initialised", func(s *snapshot) {
-			s.zookeeper.offer.MetadataInitialised = false
-			s.service, s.health, s.plan = pebble.ServiceInfo{}, Health{}, pebble.Layer{}
-		}, outcome{Status: ops.Waiting("waiting for pulsar to initialise the cluster's metadata"), Services: map[string]string{}, State: "starting", Peer: ops.Bag{}}},
-		{"metadata are there: it starts", func(s *snapshot) {
-			s.service, s.health, s.plan, s.runs = pebble.ServiceInfo{}, Health{}, pebble.Layer{}, ""
-		}, outcome{Status: ops.Waiting("waiting for the bookie to join the cluster"), Services: both, Seen: "down", State: "starting", Peer: ops.Bag{}}},
+			unstarted(s)
+			s.zookeeper.Offer.MetadataInitialised = false
+		}, outcome{Status: ops.Waiting("waiting for pulsar to initialise the cluster's metadata"), Services: map[string]string{}, State: "starting"}},
+		{"metadata are there: it starts", unstarted, outcome{Status: ops.Waiting("waiting for the bookie to join the cluster"), Services: both, Seen: "down", State: "starting"}},
 		{"no container", func(s *snapshot) {
-			s.reachable, s.service, s.health, s.plan = false, pebble.ServiceInfo{}, Health{}, pebble.Layer{}
-		}, outcome{Status: ops.Waiting("waiting for container bookie to start"), State: "starting", Peer: ops.Bag{}}},
+			unstarted(s)
+			s.service.Up = false
+		}, outcome{Status: ops.Waiting("waiting for container bookie to start"), State: "starting"}},
 		{"garbage from the other side leaves it running", func(s *snapshot) {
-			s.zookeeper.problem = errors.New(`endpoints: "x" is not <host>:<port>`)
+			s.zookeeper.Offer, s.zookeeper.Problem = relation.ZooKeeperOffer{}, garbage
 		}, outcome{Status: ops.Blocked(`pulsar offers a ZooKeeper that cannot be used: endpoints: "x" is not <host>:<port>`),
 			Services: watchOnly, Seen: "up", State: "serving", Peer: healthy}},
 		{"a wrong option goes on with the last good ones", func(s *snapshot) {
-			s.optionError = &ops.OptionError{Option: "profile", Reason: `"x" is not one of production, staging, testing`}
+			s.wrong = &ops.OptionError{Option: "profile", Reason: `"x" is not one of production, staging, testing`}
 		}, outcome{Status: ops.Blocked(`option profile: "x" is not one of production, staging, testing`), Services: both, Seen: "up", State: "serving", Peer: healthy}},
 		{"a wrong option from the beginning starts nothing", func(s *snapshot) {
-			s.optionError, s.known = &ops.OptionError{Option: "heap-size", Reason: "no"}, false
-			s.service, s.health, s.plan = pebble.ServiceInfo{}, Health{}, pebble.Layer{}
-		}, outcome{Status: ops.Blocked("option heap-size: no"), Services: map[string]string{}, State: "starting", Peer: ops.Bag{}}},
+			unstarted(s)
+			s.wrong, s.options = &ops.OptionError{Option: "heap-size", Reason: "no"}, nil
+		}, outcome{Status: ops.Blocked("option heap-size: no"), Services: map[string]string{}, State: "starting"}},
 		{"it ended and Pebble waits to start it again", func(s *snapshot) {
-			s.service.Current, s.health = "backoff", Health{}
-		}, outcome{Status: ops.Waiting("bookie ended and is started again: waiting for the ZooKeeper of pulsar"), Services: both, Seen: "down", State: "starting", Peer: ops.Bag{}}},
+			s.service.Info.Current, s.health = "backoff", Health{}
+		}, outcome{Status: ops.Waiting("bookie ended and is started again: waiting for the ZooKeeper of pulsar"), Services: both, Seen: "down", State: "starting"}},
 		{"its volume is not its own: it is not tried again", func(s *snapshot) {
-			s.service.Current, s.health, s.fault = "backoff", Health{}, "ledgers volume is empty"
-		}, outcome{Status: ops.Blocked("ledgers volume is empty"), Services: map[string]string{"bookie": "disabled", "bookie-watch": "enabled"}, Seen: "down", State: "starting", Peer: ops.Bag{}}},
+			s.service.Info.Current, s.health, s.fault = "backoff", Health{}, "ledgers volume is empty"
+		}, outcome{Status: ops.Blocked("ledgers volume is empty"), Services: map[string]string{"bookie": "disabled", "bookie-watch": "enabled"}, Seen: "down", State: "starting"}},
 		{"ready but missing in ZooKeeper, for a moment", func(s *snapshot) {
 			s.health.Registered, s.missing = "", now.Add(-30*time.Second)
-		}, outcome{Status: ops.Waiting("waiting for the bookie to be registered in ZooKeeper"), Services: both, Seen: "unregistered", State: "starting", Peer: ops.Bag{}}},
+		}, outcome{Status: ops.Waiting("waiting for the bookie to be registered in ZooKeeper"), Services: both, Seen: "unregistered", State: "starting"}},
 		{"ready but missing in ZooKeeper for long", func(s *snapshot) {
 			s.health.Registered, s.missing = "", now.Add(-2*time.Minute)
-		}, outcome{Status: ops.Waiting("waiting for the bookie to be registered in ZooKeeper"), Services: both, Seen: "unregistered", State: "starting", Peer: ops.Bag{},
+		}, outcome{Status: ops.Waiting("waiting for the bookie to be registered in ZooKeeper"), Services: both, Seen: "unregistered", State: "starting",
 			Steps: []string{"restart the bookie that ZooKeeper does not list"}}},
 		{"the same, just restarted", func(s *snapshot) {
-			s.health.Registered, s.missing, s.service.CurrentSince = "", now.Add(-2*time.Minute), now.Add(-time.Second)
-		}, outcome{Status: ops.Waiting("waiting for the bookie to be registered in ZooKeeper"), Services: both, Seen: "unregistered", State: "starting", Peer: ops.Bag{}}},
+			s.health.Registered, s.missing, s.service.Info.CurrentSince = "", now.Add(-2*time.Minute), now.Add(-time.Second)
+		}, outcome{Status: ops.Waiting("waiting for the bookie to be registered in ZooKeeper"), Services: both, Seen: "unregistered", State: "starting"}},
 		{"ready, and ZooKeeper cannot be asked: nobody tells that it is back and does not list the bookie", func(s *snapshot) {
 			s.health = Health{Ready: true}
-		}, outcome{Status: ops.Waiting("waiting for the bookie to join the cluster"), Services: both, Seen: "unregistered", State: "starting", Peer: ops.Bag{}}},
-		{"leaving: nothing is touched", func(s *snapshot) { s.dying, s.plan = true, running("other") },
+		}, outcome{Status: ops.Waiting("waiting for the bookie to join the cluster"), Services: both, Seen: "unregistered", State: "starting"}},
+		{"leaving: nothing is touched", func(s *snapshot) { outdated(s); s.dying = true },
 			outcome{Status: ops.Maintenance("leaving"), Services: watchOnly, Seen: "up", State: "serving", Peer: healthy}},
 
-		{"new configuration, not its turn", func(s *snapshot) { s.plan, s.peers.turn = running("other"), 0 },
-			outcome{Status: ops.Active("new configuration: restarts in its turn"), Services: watchOnly, Seen: "up", State: "serving",
-				Peer: ops.Bag{"healthy": "true", "restart-wanted": "true"}}},
-		{"new configuration, its turn", func(s *snapshot) { s.plan, s.peers.turn = running("other"), 1 },
-			outcome{Status: ops.Active(""), Services: both, Seen: "up", State: "serving", Peer: ops.Bag{"healthy": "true", "restart-wanted": "true"}}},
+		{"new configuration, another's turn", func(s *snapshot) { outdated(s); turn(s, "bookie/0") },
+			outcome{Status: ops.Active("new configuration: waiting for bookie/0 to restart first"), Services: watchOnly, Seen: "up", State: "serving", Peer: due}},
+		{"new configuration, its turn", func(s *snapshot) { outdated(s); turn(s, "bookie/1") },
+			outcome{Status: ops.Active(""), Services: both, Seen: "up", State: "serving", Peer: due}},
+		{"new configuration, its turn, and another is not healthy: it gives the turn back", func(s *snapshot) {
+			outdated(s)
+			turn(s, "bookie/1")
+			s.others["bookie/2"] = rolling.State{}
+		}, outcome{Status: ops.Active("new configuration: waiting for bookie/2 to be healthy before a restart"), Services: watchOnly, Seen: "up", State: "serving",
+			Peer: rolling.State{Healthy: true, Wants: true, Done: 1}}},
 		{"new configuration, but it does not run: no turn is needed", func(s *snapshot) {
-			s.plan, s.service.Current, s.health = running("other"), "inactive", Health{}
-		}, outcome{Status: ops.Waiting("bookie ended and is started again: waiting for the ZooKeeper of pulsar"), Services: both, Seen: "down", State: "starting", Peer: ops.Bag{}}},
-		{"the leader alone takes its turn at once", func(s *snapshot) { s.leader, s.plan = true, running("other") },
-			outcome{Status: ops.Active(""), Services: both, Seen: "up", State: "serving", Peer: ops.Bag{"healthy": "true", "restart-wanted": "true"}, Turn: "1"}},
-		{"the leader lets the first go first", func(s *snapshot) {
-			s.leader, s.plan = true, running("other")
-			s.peers.others = []rolling.Member{{Ordinal: 0, Wants: true, Healthy: true}, {Ordinal: 2, Wants: true, Healthy: true}}
-		}, outcome{Status: ops.Active("new configuration: restarts in its turn"), Services: watchOnly, Seen: "up", State: "serving",
-			Peer: ops.Bag{"healthy": "true", "restart-wanted": "true"}, Turn: "0"}},
-		{"nobody's turn while one is not healthy", func(s *snapshot) {
-			s.leader, s.plan = true, running("other")
-			s.peers.others = []rolling.Member{{Ordinal: 0}}
-		}, outcome{Status: ops.Active("new configuration: restarts in its turn"), Services: watchOnly, Seen: "up", State: "serving",
-			Peer: ops.Bag{"healthy": "true", "restart-wanted": "true"}}},
+			outdated(s)
+			s.service.Info.Current, s.health = "inactive", Health{}
+		}, outcome{Status: ops.Waiting("bookie ended and is started again: waiting for the ZooKeeper of pulsar"), Services: both, Seen: "down", State: "starting"}},
+		{"its turn is over when it is healthy", func(s *snapshot) { turn(s, "bookie/1") },
+			outcome{Status: ops.Active(""), Services: both, Seen: "up", State: "serving", Peer: rolling.State{Healthy: true, Done: 1}}},
+		{"a unit alone restarts at once", func(s *snapshot) { outdated(s); s.others = nil },
+			outcome{Status: ops.Active(""), Services: both, Seen: "up", State: "serving", Peer: due}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -18,8 +18,8 @@ func statusNoRelation(app string) juju.Status {
 func statusOption(err error) juju.Status { return ops.Blocked(err.Error()) }
 
 // A human mends the other side; its databag wakes the charm.
-func statusGarbage(app string, err error) juju.Status {
-	return ops.Blocked(fmt.Sprintf("%s offers a ZooKeeper that cannot be used: %v", app, err))
+func statusGarbage(problem *ops.RemoteDataError) juju.Status {
+	return ops.Blocked(fmt.Sprintf("%s offers a ZooKeeper that cannot be used: %v", problem.Remote, problem.Err))
 }
 
 // Woken by the other side's databag.
@@ -52,7 +52,9 @@ func statusUnregistered() juju.Status {
 func statusVolume(fault string) juju.Status { return ops.Blocked(fault) }
 
 // Another unit has its turn; woken by the peers' databag.
-func statusRestartPending() juju.Status { return ops.Active("new configuration: restarts in its turn") }
+func statusRestartPending(reason string) juju.Status {
+	return ops.Active("new configuration: " + reason)
+}
 
 func statusReadOnly() juju.Status { return ops.Active("read-only: takes no new messages") }
 

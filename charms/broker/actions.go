@@ -64,19 +64,13 @@ func getEndpoints(ctx context.Context, u *ops.Unit, a *ops.Action) error {
 	if len(hosts) == 0 {
 		return errors.New("no unit is planned to stay")
 	}
-	peers, err := u.Relations(ctx, Peers)
+	cluster, err := peers.Read(ctx, u)
 	if err != nil {
 		return err
 	}
-	for _, peer := range peers {
-		bag, err := peer.LocalApp(ctx)
-		if err != nil {
-			return err
-		}
-		if c, _, err := readCluster(bag); err == nil {
-			a.Set("cluster-name", c.Name)
-			a.Set("initialised", c.Initialised)
-		}
+	if held := cluster.Decision.Held; held.Name != "" {
+		a.Set("cluster-name", held.Name)
+		a.Set("initialised", held.Initialised)
 	}
 	a.Set("application", juju.Application(u.Name()))
 	a.Set("service-url", serviceURL(hosts))

@@ -13,10 +13,9 @@ import "context"
 
 // Names in metadata.yaml.
 const (
-	Container      = "broker"
-	Endpoint       = "pulsar"    // provides pulsar_client
-	BookieEndpoint = "zookeeper" // bookies come over it
-	Peers          = "cluster"
+	Container = "broker"
+	Endpoint  = "pulsar" // provides pulsar_client
+	Peers     = "cluster"
 )
 
 const service = "broker"

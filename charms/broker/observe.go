@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -44,17 +43,18 @@ type Snapshot struct {
 	// Planned are the ordinals of the units that stay, sorted; none if Juju's
 	// answer makes no sense, for example lacks this unit.
 	Planned []int
+	Now     time.Time
 	// Options are the last valid ones; nil if there never were any.
 	Options *Options
+	// Wrong is what is wrong with those that are set, or nil.
+	Wrong *ops.OptionError
+	// Version is the workload's; "" if it is not known yet.
+	Version string
 
-	Peer       string // the peer relation's id; "" if there is none
-	Bag        ops.Bag
-	Cluster    cluster
-	ClusterErr string
-	Quorum     Quorum
-	Members    map[int]member // the other units' databags by ordinal
-	Offers     []string       // relation ids of Endpoint
-	Bookies    Bookies
+	Peers   ops.Peers[member, cluster]
+	Members map[string]member // of the other units
+	Offers  []string          // relation ids of Endpoint
+	Bookies Bookies
 
 	ZooKeeper ZooKeeper
 	State     containerState
@@ -75,6 +75,9 @@ func (s Snapshot) host(ordinal int) string {
 	return fmt.Sprintf("%s-%d.%s", s.App, ordinal, s.Suffix)
 }
 
+// unit is the name of a unit.
+func (s Snapshot) unit(ordinal int) string { return fmt.Sprintf("%s/%d", s.App, ordinal) }
+
 // hosts are the stable names of the planned units.
 func (s Snapshot) hosts() []string {
 	var hosts []string
@@ -90,14 +93,17 @@ type Hook struct {
 	unit     *ops.Unit
 	metadata Metadata
 	admin    Admin
+	bookies  ops.Provider[ops.None, relation.BookieMember]
 
 	initialised bool
 	failure     string
 	last        Snapshot
 }
 
-// Begin starts a hook.
-func Begin(u *ops.Unit, m Metadata, a Admin) *Hook { return &Hook{unit: u, metadata: m, admin: a} }
+// Begin starts a hook. Bookies are the units related to the endpoint bookies.
+func Begin(u *ops.Unit, m Metadata, a Admin, bookies string) *Hook {
+	return &Hook{unit: u, metadata: m, admin: a, bookies: ops.Provides[ops.None, relation.BookieMember](bookies)}
+}
 
 // Bounds of what a hook waits for; what takes longer is looked at again later.
 const (
@@ -110,132 +116,72 @@ const (
 var localBroker = fmt.Sprintf("127.0.0.1:%d", WebPort)
 
 // Observe reads all that this half depends on.
-func (h *Hook) Observe(ctx context.Context, options *Options, zookeeper ZooKeeper) (Snapshot, error) {
+func (h *Hook) Observe(ctx context.Context, zookeeper ZooKeeper) (Snapshot, error) {
 	u := h.unit
-	s := Snapshot{
-		App: u.App(), Ordinal: u.Ordinal(), Options: options, ZooKeeper: zookeeper,
-		Failure: h.failure, Members: map[int]member{},
-	}
+	s := Snapshot{App: u.App(), Ordinal: u.Ordinal(), Now: u.Now(), ZooKeeper: zookeeper, Failure: h.failure}
 	s.Suffix = strings.TrimPrefix(u.FQDN(), fmt.Sprintf("%s-%d.", s.App, s.Ordinal))
 	var err error
 	if s.Leader, err = u.Leader(ctx); err != nil {
+		return s, err
+	}
+	if s.Options, s.Wrong, err = ops.Options[Options](ctx, u, optionsKey); err != nil {
 		return s, err
 	}
 	goal, err := u.Goal(ctx)
 	if err != nil {
 		return s, err
 	}
-	s.observeGoal(goal)
-	if err := h.observePeers(ctx, &s); err != nil {
+	s.Dying, s.Planned = goal.Dying, goal.Ordinals(u.Name())
+	if s.Peers, err = peers.Read(ctx, u); err != nil {
+		return s, err
+	}
+	held := &s.Peers.Decision.Held
+	held.Initialised = held.Initialised || h.initialised
+	if s.Members, err = s.Peers.Others(ctx); err != nil {
 		return s, err
 	}
 	if err := h.observeBookies(ctx, &s, goal); err != nil {
 		return s, err
 	}
-	offers, err := u.Relations(ctx, Endpoint)
+	if s.Offers, err = offers.Relations(ctx, u); err != nil {
+		return s, err
+	}
+	broker, err := u.Service(ctx, Container, service)
 	if err != nil {
 		return s, err
 	}
-	for _, offer := range offers {
-		if !offer.Broken {
-			s.Offers = append(s.Offers, offer.ID)
-		}
-	}
-	s.State, err = observeContainer(ctx, u.Container(Container))
-	if pebble.Unavailable(err) {
-		s.State, err = containerState{}, nil
-	}
-	if err != nil {
-		return s, err
-	}
+	s.State = containerState{Up: broker.Up, Running: broker.Running(), Hash: broker.Hash}
 	if s.State.Running {
 		ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 		defer cancel()
 		s.Healthy = h.admin.Health(ctx, localBroker) == nil
 	}
+	s.Version, err = version(ctx, u)
 	h.last = s
-	return s, nil
-}
-
-func (s *Snapshot) observeGoal(goal ops.Goal) {
-	s.Dying = goal.Dying
-	for _, unit := range goal.Units {
-		if ordinal := juju.Ordinal(unit); ordinal >= 0 && (!goal.Dying || ordinal != s.Ordinal) {
-			s.Planned = append(s.Planned, ordinal)
-		}
-	}
-	slices.Sort(s.Planned)
-	if !s.Dying && !slices.Contains(s.Planned, s.Ordinal) {
-		s.Planned = nil
-	}
-}
-
-func (h *Hook) observePeers(ctx context.Context, s *Snapshot) error {
-	peers, err := h.unit.Relations(ctx, Peers)
-	if err != nil {
-		return err
-	}
-	for _, peer := range peers {
-		if peer.Broken {
-			continue
-		}
-		s.Peer = peer.ID
-		if s.Bag, err = peer.LocalApp(ctx); err != nil {
-			return err
-		}
-		if s.Cluster, s.Quorum, err = readCluster(s.Bag); err != nil {
-			s.ClusterErr = err.Error()
-		}
-		for _, unit := range peer.Units {
-			bag, err := peer.RemoteUnit(ctx, unit)
-			if err != nil {
-				return err
-			}
-			var m member
-			// Garbage counts as a broker that does not serve.
-			if err := ops.Decode(bag, &m); err != nil {
-				m = member{}
-			}
-			s.Members[juju.Ordinal(unit)] = m
-		}
-	}
-	s.Cluster.Initialised = s.Cluster.Initialised || h.initialised
-	return nil
+	return s, err
 }
 
 func (h *Hook) observeBookies(ctx context.Context, s *Snapshot, goal ops.Goal) error {
-	relations, err := h.unit.Relations(ctx, BookieEndpoint)
+	clients, err := h.bookies.Clients(ctx, h.unit)
 	if err != nil {
 		return err
 	}
 	// An application is known to be of bookies by its units' ids; before there
 	// are any, every one may be.
 	bookieApps, otherApps := map[string]bool{}, map[string]bool{}
-	for _, r := range relations {
-		if r.Broken {
-			continue
-		}
+	for _, client := range clients {
 		s.Bookies.Related = true
-		otherApps[r.App] = true
-		for _, unit := range r.Units {
-			bag, err := r.RemoteUnit(ctx, unit)
-			if err != nil {
-				return err
-			}
-			var m relation.BookieMember
-			err = ops.Decode(bag, &m)
-			if err == nil {
-				err = m.Validate()
-			}
+		otherApps[client.App] = true
+		for _, unit := range client.Units {
 			switch {
-			case err != nil:
+			case unit.Problem != nil:
 				if s.Bookies.Wrong == "" {
-					s.Bookies.Wrong = fmt.Sprintf("%s: %v", unit, err)
+					s.Bookies.Wrong = fmt.Sprintf("%s: %v", unit.Unit, unit.Problem.Err)
 				}
-			case m.BookieID != "":
-				bookieApps[r.App] = true
+			case unit.Request.BookieID != "":
+				bookieApps[client.App] = true
 				s.Bookies.Known++
-				if m.State == relation.BookieServing {
+				if unit.Request.State == relation.BookieServing {
 					s.Bookies.Serving++
 				}
 			}
@@ -244,7 +190,7 @@ func (h *Hook) observeBookies(ctx context.Context, s *Snapshot, goal ops.Goal) e
 	if len(bookieApps) == 0 {
 		bookieApps = otherApps
 	}
-	for _, unit := range goal.Relations[BookieEndpoint] {
+	for _, unit := range goal.Relations[h.bookies.Endpoint()] {
 		if bookieApps[juju.Application(unit)] {
 			s.Bookies.Planned++
 		}
@@ -252,20 +198,32 @@ func (h *Hook) observeBookies(ctx context.Context, s *Snapshot, goal ops.Goal) e
 	return nil
 }
 
-// observeContainer's error is Unavailable if Pebble does not answer.
-func observeContainer(ctx context.Context, c pebble.Pebble) (containerState, error) {
-	plan, err := c.Plan(ctx)
+// versionKey is where the unit's state keeps the workload's version.
+const versionKey = "broker.version"
+
+// version is Pulsar's, by the name of its broker's jar. It is looked for when
+// the container has started, and kept.
+func version(ctx context.Context, u *ops.Unit) (string, error) {
+	state, err := u.State(ctx)
 	if err != nil {
-		return containerState{}, fmt.Errorf("cannot read the plan of container %s: %w", Container, err)
+		return "", err
 	}
-	state := containerState{Up: true}
-	if _, ok := plan.Services[service]; ok {
-		services, err := c.Services(ctx, service)
-		if err != nil {
-			return containerState{}, fmt.Errorf("cannot read service %s: %w", service, err)
+	if u.Hook() != (juju.Hook{Kind: juju.PebbleReady, Name: Container}) {
+		return state[versionKey], nil
+	}
+	files, err := u.Container(Container).ListFiles(ctx, "/pulsar/lib", false)
+	if err != nil {
+		if !pebble.Unavailable(err) {
+			u.Log().Warn("cannot find Pulsar's version", "error", err)
 		}
-		state.Running = len(services) == 1 && services[0].Running()
-		state.Hash = pebble.RunningHash(plan, service)
+		return state[versionKey], nil
 	}
-	return state, nil
+	for _, file := range files {
+		if _, rest, ok := strings.Cut(file.Name, "pulsar-broker-"); ok {
+			if version, ok := strings.CutSuffix(rest, ".jar"); ok && strings.Count(version, "-") == 0 {
+				return version, u.SetState(ctx, versionKey, version)
+			}
+		}
+	}
+	return state[versionKey], nil
 }

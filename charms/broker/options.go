@@ -19,6 +19,9 @@ type Options struct {
 	ExtraConfig      string `option:"broker-extra-config"`
 }
 
+// optionsKey is where the unit's state keeps the last valid options.
+const optionsKey = "broker.options"
+
 // owned are the keys of broker.conf that extra-config may not set.
 var owned = []string{
 	"advertisedAddress", "advertisedListeners", "bindAddress*", "bookkeeperMetadataServiceUri", "brokerServicePort*",

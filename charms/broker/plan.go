@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 	"github.com/pulsar-charms/pulsar-charms/internal/relation"
@@ -25,51 +26,45 @@ func (h *Hook) Plan(s Snapshot) ops.Plan {
 	return p
 }
 
+// ports are those that clients use.
+var ports = []string{fmt.Sprintf("%d/tcp", ServicePort), fmt.Sprintf("%d/tcp", WebPort)}
+
 // plan is pure: its steps have names only.
 func plan(s Snapshot) ops.Plan {
-	var p ops.Plan
-	if s.Peer == "" {
-		return p // the other half says so
+	p := ops.Plan{Ports: ports, Version: s.Version}
+	if s.Peers.Relation == "" {
+		if !s.Dying {
+			p.Statuses = append(p.Statuses, waitingForPeers)
+		}
+		return p
 	}
-	wanted := decide(s)
-	desired, wants := containers(s, wanted)
-	if desired != nil {
+	wanted, decided := s.Peers.Decision.Decide(s.Leader, func(cluster) (cluster, bool) { return decide(s) })
+	lock := s.lock(wanted)
+	if desired := containers(s, wanted, lock); desired != nil {
 		p.Containers = map[string]pebble.Desired{Container: *desired}
 	}
-	own := member{State: starting, Wants: wants}
+	own := member{State: starting, Restart: lock.State()}
 	if s.Healthy {
 		own.State = serving
 	}
-	p.Databags = append(p.Databags, ops.Databag{Relation: s.Peer, Data: encode(own)})
+	p.Databags = append(p.Databags, peers.Write(s.Peers.Relation, own))
+	p.Databags = append(p.Databags, decided...)
 	if s.Leader {
-		bag := encode(wanted)
-		if s.ClusterErr != "" {
-			bag = ownKeys(s.Bag) // a human has to look at it
-		}
-		p.Databags = append(p.Databags, ops.Databag{Relation: s.Peer, App: true, Data: bag})
-		p.Databags = append(p.Databags, offers(s, wanted)...)
+		p.Databags = append(p.Databags, offered(s, wanted)...)
 	}
 	if s.mayInitialise() && s.Failure == "" {
 		p.Steps = append(p.Steps, ops.Step{Name: stepInitialise})
 	}
-	p.Statuses = statuses(s, wanted, wants)
-	return p
-}
-
-// ownKeys are the keys of this half.
-func ownKeys(bag ops.Bag) ops.Bag {
-	own := ops.Bag{}
-	for key, value := range bag {
-		if strings.HasPrefix(key, "broker-") || key == "cluster-name" || key == "metadata-initialised" {
-			own[key] = value
-		}
+	if s.Wrong != nil {
+		p.Statuses = append(p.Statuses, ops.Blocked(s.Wrong.Error()))
 	}
-	return own
+	p.Statuses = append(p.Statuses, statuses(s, wanted, lock)...)
+	return p
 }
 
 // mayInitialise says whether this unit is to initialise the metadata now.
 func (s Snapshot) mayInitialise() bool {
-	return s.Leader && !s.Dying && s.State.Up && s.Options != nil && s.ClusterErr == "" && !s.Cluster.Initialised &&
+	return s.Leader && !s.Dying && s.State.Up && s.Options != nil && s.Peers.Decision.Problem == nil && !s.Peers.Decision.Held.Initialised &&
 		len(s.ZooKeeper.Servers) > 0 && len(s.Planned) > 0
 }
 
@@ -78,16 +73,17 @@ func (s Snapshot) Pending() bool { return s.Failure != "" }
 
 // Offer is what the zookeeper relation should say of the cluster.
 func (s Snapshot) Offer() (name string, initialised bool) {
-	wanted := decide(s)
+	wanted, _ := decide(s)
 	return wanted.Name, wanted.Initialised
 }
 
 // decide is what the leader should write, given what is; for the others, what
-// it has written.
-func decide(s Snapshot) cluster {
-	wanted := s.Cluster
-	if !s.Leader || s.ClusterErr != "" {
-		return wanted
+// it has written. It is false if the databag is garbage: a human has to look at
+// it.
+func decide(s Snapshot) (cluster, bool) {
+	wanted := s.Peers.Decision.Held
+	if !s.Leader || s.Peers.Decision.Problem != nil {
+		return wanted, false
 	}
 	if s.Options != nil && !wanted.Initialised {
 		wanted.Name = s.Options.ClusterName
@@ -95,26 +91,24 @@ func decide(s Snapshot) cluster {
 			wanted.Name = s.App
 		}
 	}
-	if q := nextQuorum(s.Quorum, s.Bookies.Planned, s.Bookies.Known, s.Bookies.Serving); q != (Quorum{}) {
+	last, _ := ParseQuorum(wanted.Quorum) // none before the first decision
+	if q := nextQuorum(last, s.Bookies.Planned, s.Bookies.Known, s.Bookies.Serving); q != (Quorum{}) {
 		wanted.Quorum = q.String()
 	}
-	wanted.Turn = ""
-	if turn := turn(s, wanted); turn != rolling.Nobody {
-		wanted.Turn = fmt.Sprintf("%s/%d", s.App, turn)
-	}
-	return wanted
+	wanted.Turn = s.lock(wanted).Next()
+	return wanted, true
 }
 
-// turn says whose turn to restart it is, as the leader sees it.
-func turn(s Snapshot, wanted cluster) int {
-	_, wants := layer(s, wanted)
-	members := []rolling.Member{{Ordinal: s.Ordinal, Wants: wants, Healthy: s.Healthy}}
-	for ordinal, m := range s.Members {
-		if slices.Contains(s.Planned, ordinal) {
-			members = append(members, rolling.Member{Ordinal: ordinal, Wants: m.Wants, Healthy: m.State == serving})
-		}
+// lock is the lock of restarts as this unit sees it.
+func (s Snapshot) lock(wanted cluster) rolling.Lock {
+	own := s.Peers.Own.Restart
+	_, own.Wants = layer(s, wanted)
+	own.Wants, own.Healthy = own.Wants && !s.Dying, s.Healthy
+	return rolling.Lock{
+		Now: s.Now, Unit: s.unit(s.Ordinal), Leaving: s.Dying, Own: own,
+		Others: rolling.Members(s.Members, s.Planned, func(m member) rolling.State { return m.Restart }),
+		Turn:   s.Peers.Decision.Committed.Turn,
 	}
-	return rolling.Turn(s.Cluster.turnHolder(s.App), members)
 }
 
 // layer is the container with a broker that shall run on all that is known
@@ -143,23 +137,23 @@ func mayStart(s Snapshot, wanted cluster) bool {
 	return err == nil && wanted.Initialised && s.Bookies.Serving >= quorum.Ensemble
 }
 
-// containers is the wanted container; nil leaves it as it is. wants says that
-// the broker should restart; it waits for its turn if it must.
-func containers(s Snapshot, wanted cluster) (desired *pebble.Desired, wants bool) {
+// containers is the wanted container; nil leaves it as it is. A broker that
+// should restart waits for its turn.
+func containers(s Snapshot, wanted cluster, lock rolling.Lock) *pebble.Desired {
 	if s.Dying || !s.State.Up {
-		return nil, false
+		return nil
 	}
-	d, wants := layer(s, wanted)
+	d, _ := layer(s, wanted)
 	if d.Services == nil || !s.State.Running && !mayStart(s, wanted) {
-		return nil, false
+		return nil
 	}
-	if wants && wanted.turnHolder(s.App) != s.Ordinal {
+	if lock.Own.Wants && !lock.May() {
 		delete(d.Services, service)
 		d.Files, d.RestartOn = nil, nil
 	}
 	d.Services[brokerWatch.Service()] = brokerWatch.Layer()
 	d.Files = append(d.Files, brokerWatch.Files(seen(s))...)
-	return &d, wants
+	return &d
 }
 
 // seen is what the watch is told that the charm has seen.
@@ -170,40 +164,32 @@ func seen(s Snapshot) string {
 	return watch.Down
 }
 
-// offers are the databags of the pulsar relations.
-func offers(s Snapshot, wanted cluster) []ops.Databag {
+// offered are the databags of the pulsar relations.
+func offered(s Snapshot, wanted cluster) []ops.Databag {
 	if wanted.Name == "" || len(s.Planned) == 0 || s.Dying {
 		return nil
 	}
 	ready := s.Healthy
-	for ordinal, m := range s.Members {
-		ready = ready || m.State == serving && slices.Contains(s.Planned, ordinal)
+	for unit, m := range s.Members {
+		ready = ready || m.State == serving && slices.Contains(s.Planned, juju.Ordinal(unit))
 	}
 	var bags []ops.Databag
 	for _, id := range s.Offers {
-		bags = append(bags, ops.Databag{Relation: id, App: true, Data: encode(relation.PulsarOffer{
+		bags = append(bags, offers.Write(id, relation.PulsarOffer{
 			ServiceURL:    serviceURL(s.hosts()),
 			WebServiceURL: webServiceURL(s.hosts()),
 			ClusterName:   wanted.Name,
 			Ready:         ready,
-		})})
+		}))
 	}
 	return bags
-}
-
-// encode writes types of this repository, which cannot fail.
-func encode(value any) ops.Bag {
-	bag, err := ops.Encode(value)
-	if err != nil {
-		panic(err)
-	}
-	return bag
 }
 
 // initialise writes the cluster's metadata unless they are there.
 func (h *Hook) initialise(ctx context.Context) error {
 	s := h.last
-	name := decide(s).Name
+	wanted, _ := decide(s)
+	name := wanted.Name
 	done, err := h.exist(ctx, s.ZooKeeper.Servers, name)
 	if err == nil && !done {
 		h.unit.Progress(ctx, "initialising the cluster's metadata")

@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -9,6 +11,7 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 )
 
 func testOptions() *Options {
@@ -17,21 +20,41 @@ func testOptions() *Options {
 
 const suffix = "pulsar-endpoints.m.svc.cluster.local"
 
+// now is the time of every snapshot.
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// well is a member that serves; the others write what they are.
+var (
+	well   = member{State: serving, Restart: rolling.State{Healthy: true}}
+	isWell = `{"healthy":true}`
+	wants  = `{"wants":true,"healthy":true}`
+)
+
+// related is the peer relation, and what the leader has decided or what is
+// wrong with it.
+func related(problem error, held cluster) ops.Peers[member, cluster] {
+	return ops.Peers[member, cluster]{Relation: "cluster:0", Decision: ops.Decision[cluster]{Relation: "cluster:0", Held: held, Problem: problem}}
+}
+
+// turn gives a unit the turn.
+func turn(s *Snapshot, unit string) {
+	s.Peers.Decision.Committed.Turn = rolling.Turn{Unit: unit, Number: 1, Since: now}
+}
+
 // settled is a healthy broker of three with nothing to do.
 func settled() Snapshot {
 	s := Snapshot{
 		App: "pulsar", Ordinal: 1, Suffix: suffix, Planned: []int{0, 1, 2}, Options: testOptions(),
-		Peer:      "cluster:0",
-		Cluster:   cluster{Name: "pulsar", Initialised: true, Quorum: "2/2/2"},
-		Quorum:    Quorum{2, 2, 2},
-		Members:   map[int]member{0: {State: serving}, 2: {State: serving}},
+		Now:       now,
+		Peers:     related(nil, cluster{Name: "pulsar", Initialised: true, Quorum: "2/2/2"}),
+		Members:   map[string]member{"pulsar/0": well, "pulsar/2": well},
 		Offers:    []string{"pulsar:2"},
 		Bookies:   Bookies{Related: true, Planned: 3, Known: 3, Serving: 3},
 		ZooKeeper: ZooKeeper{Endpoints: []string{"z0:2181", "z1:2181"}, Servers: []string{"127.0.0.1:2181"}, SessionTimeout: 10000},
 		State:     containerState{Up: true, Running: true},
 		Healthy:   true,
 	}
-	desired, _ := layer(s, s.Cluster)
+	desired, _ := layer(s, s.Peers.Decision.Held)
 	s.State.Hash = pebble.Hash(desired, service)
 	return s
 }
@@ -97,7 +120,7 @@ func TestPlan(t *testing.T) {
 	notReady := ops.Bag{"service-url": offer["service-url"], "web-service-url": offer["web-service-url"], "cluster-name": "pulsar"}
 	running := outline{
 		Services: both, Files: []string{configPath, script}, Seen: "up\n",
-		Unit: ops.Bag{"broker-state": serving}, Statuses: status(juju.Active, "broker, quorum 2/2/2"),
+		Unit: ops.Bag{"broker-state": serving, "broker-restart": isWell}, Statuses: status(juju.Active, "broker, quorum 2/2/2"),
 	}
 	// fresh is a unit on which nothing runs.
 	fresh := func(s *Snapshot) { s.State, s.Healthy = containerState{Up: true}, false }
@@ -113,14 +136,14 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) { s.Leader = true },
 			want: outline{
 				Services: both, Files: []string{configPath, script}, Seen: "up\n",
-				Unit: ops.Bag{"broker-state": serving}, App: app, Offer: offer, Statuses: running.Statuses,
+				Unit: ops.Bag{"broker-state": serving, "broker-restart": isWell}, App: app, Offer: offer, Statuses: running.Statuses,
 			},
 		},
-		{name: "no peer relation", change: func(s *Snapshot) { s.Peer = "" }, want: outline{}},
+		{name: "no peer relation", change: func(s *Snapshot) { s.Peers.Relation = "" }, want: outline{Statuses: []juju.Status{waitingForPeers}}},
 		{
 			name: "the leader's first hook",
 			change: func(s *Snapshot) {
-				*s = Snapshot{App: "pulsar", Suffix: suffix, Leader: true, Planned: []int{0}, Options: testOptions(), Peer: "cluster:0"}
+				*s = Snapshot{App: "pulsar", Suffix: suffix, Leader: true, Planned: []int{0}, Options: testOptions(), Peers: related(nil, cluster{})}
 			},
 			want: outline{
 				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "pulsar"},
@@ -131,7 +154,7 @@ func TestPlan(t *testing.T) {
 			name: "metadata to initialise, at the leader",
 			change: func(s *Snapshot) {
 				fresh(s)
-				s.Leader, s.Cluster, s.Quorum, s.Offers, s.Members = true, cluster{}, Quorum{}, []string{"pulsar:2"}, nil
+				s.Leader, s.Peers, s.Offers, s.Members = true, related(nil, cluster{}), []string{"pulsar:2"}, nil
 				s.Options.ClusterName, s.Bookies = "own", Bookies{Related: true, Planned: 3}
 			},
 			want: outline{
@@ -144,7 +167,7 @@ func TestPlan(t *testing.T) {
 			name: "metadata to initialise, at another unit",
 			change: func(s *Snapshot) {
 				fresh(s)
-				s.Cluster.Initialised = false
+				s.Peers.Decision.Held.Initialised = false
 			},
 			want: outline{Unit: ops.Bag{"broker-state": starting}, Statuses: []juju.Status{waitingForLeader}},
 		},
@@ -152,7 +175,7 @@ func TestPlan(t *testing.T) {
 			name: "metadata to initialise, ZooKeeper does not serve",
 			change: func(s *Snapshot) {
 				fresh(s)
-				s.Leader, s.Cluster.Initialised, s.ZooKeeper.Servers, s.Offers = true, false, nil, nil
+				s.Leader, s.Peers.Decision.Held.Initialised, s.ZooKeeper.Servers, s.Offers = true, false, nil, nil
 			},
 			want: outline{
 				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "pulsar", "broker-quorum": "2/2/2"},
@@ -163,7 +186,7 @@ func TestPlan(t *testing.T) {
 			name: "initialising failed",
 			change: func(s *Snapshot) {
 				fresh(s)
-				s.Leader, s.Cluster.Initialised, s.Offers, s.Failure = true, false, nil, stepInitialise
+				s.Leader, s.Peers.Decision.Held.Initialised, s.Offers, s.Failure = true, false, nil, stepInitialise
 			},
 			want: outline{
 				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "pulsar", "broker-quorum": "2/2/2"},
@@ -215,33 +238,48 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name:   "a new setting waits for its turn",
-			change: func(s *Snapshot) { s.Options.ExtraConfig = "numIOThreads=3" },
+			change: func(s *Snapshot) { s.Options.ExtraConfig = "numIOThreads=3"; turn(s, "pulsar/2") },
 			want: outline{
 				Services: onlyWatch, Files: []string{script}, Seen: "up\n",
-				Unit:     ops.Bag{"broker-state": serving, "broker-wants-restart": "true"},
-				Statuses: []juju.Status{restartDue},
+				Unit:     ops.Bag{"broker-state": serving, "broker-restart": wants},
+				Statuses: status(juju.Maintenance, "new settings for the broker: waiting for pulsar/2 to restart first"),
 			},
 		},
 		{
-			name: "a new setting in its turn",
+			name: "a new setting waits for who is not healthy",
 			change: func(s *Snapshot) {
-				s.Options.ExtraConfig, s.Cluster.Turn = "numIOThreads=3", "pulsar/1"
+				s.Options.ExtraConfig = "numIOThreads=3"
+				s.Members["pulsar/0"] = member{State: starting}
 			},
 			want: outline{
+				Services: onlyWatch, Files: []string{script}, Seen: "up\n",
+				Unit:     ops.Bag{"broker-state": serving, "broker-restart": wants},
+				Statuses: status(juju.Maintenance, "new settings for the broker: waiting for pulsar/0 to be healthy before a restart"),
+			},
+		},
+		{
+			name:   "a new setting in its turn",
+			change: func(s *Snapshot) { s.Options.ExtraConfig = "numIOThreads=3"; turn(s, "pulsar/1") },
+			want: outline{
 				Services: both, Files: []string{configPath, script}, Seen: "up\n",
-				Unit:     ops.Bag{"broker-state": serving, "broker-wants-restart": "true"},
-				Statuses: []juju.Status{restartDue},
+				Unit:     ops.Bag{"broker-state": serving, "broker-restart": wants},
+				Statuses: []juju.Status{restarting},
 			},
 		},
 		{
 			name: "the leader passes the turn on",
 			change: func(s *Snapshot) {
-				s.Leader, s.Cluster.Turn, s.Offers = true, "pulsar/0", nil
-				s.Members[2] = member{State: serving, Wants: true}
+				s.Leader, s.Offers = true, nil
+				turn(s, "pulsar/0")
+				s.Members["pulsar/0"] = member{State: serving, Restart: rolling.State{Healthy: true, Done: 1}}
+				s.Members["pulsar/2"] = member{State: serving, Restart: rolling.State{Healthy: true, Wants: true}}
 			},
 			want: outline{
 				Services: both, Files: []string{configPath, script}, Seen: "up\n", Unit: running.Unit,
-				App:      ops.Bag{"cluster-name": "pulsar", "metadata-initialised": "true", "broker-quorum": "2/2/2", "broker-turn": "pulsar/2"},
+				App: ops.Bag{
+					"cluster-name": "pulsar", "metadata-initialised": "true", "broker-quorum": "2/2/2",
+					"broker-turn": `{"unit":"pulsar/2","number":2,"since":"2026-01-02T03:04:05Z"}`,
+				},
 				Statuses: running.Statuses,
 			},
 		},
@@ -251,10 +289,23 @@ func TestPlan(t *testing.T) {
 				s.Leader, s.Bookies, s.Offers = true, Bookies{Related: true, Planned: 5, Known: 5, Serving: 5}, nil
 			},
 			want: outline{
-				Services: both, Files: []string{configPath, script}, Seen: "up\n",
-				Unit:     ops.Bag{"broker-state": serving, "broker-wants-restart": "true"},
-				App:      ops.Bag{"cluster-name": "pulsar", "metadata-initialised": "true", "broker-quorum": "3/3/2", "broker-turn": "pulsar/1"},
-				Statuses: []juju.Status{restartDue},
+				Services: onlyWatch, Files: []string{script}, Seen: "up\n",
+				Unit: ops.Bag{"broker-state": serving, "broker-restart": wants},
+				App: ops.Bag{
+					"cluster-name": "pulsar", "metadata-initialised": "true", "broker-quorum": "3/3/2",
+					"broker-turn": `{"unit":"pulsar/1","number":1,"since":"2026-01-02T03:04:05Z"}`,
+				},
+				Statuses: status(juju.Maintenance, "new settings for the broker: waiting for its turn to restart"),
+			},
+		},
+		{
+			name: "a wrong option is told, and the last ones stay",
+			change: func(s *Snapshot) {
+				s.Wrong = &ops.OptionError{Option: "broker-heap-size", Reason: `"x" is neither auto nor a size such as 512m or 2g`}
+			},
+			want: outline{
+				Services: both, Files: []string{configPath, script}, Seen: "up\n", Unit: running.Unit,
+				Statuses: append(status(juju.Blocked, `option broker-heap-size: "x" is neither auto nor a size such as 512m or 2g`), running.Statuses...),
 			},
 		},
 		{
@@ -277,11 +328,10 @@ func TestPlan(t *testing.T) {
 			name: "garbage in the peer databag stays",
 			change: func(s *Snapshot) {
 				fresh(s)
-				s.Leader, s.Bag, s.Offers = true, ops.Bag{"broker-quorum": "x", "zookeeper-voters": "0"}, nil
-				s.Cluster, s.Quorum, s.ClusterErr = cluster{}, Quorum{}, "wrong"
+				s.Leader, s.Peers, s.Offers = true, related(errors.New("wrong"), cluster{}), nil
 			},
 			want: outline{
-				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"broker-quorum": "x"},
+				Unit:     ops.Bag{"broker-state": starting},
 				Statuses: status(juju.Blocked, "peer databag: wrong; remove the wrong key or restore it from backup"),
 			},
 		},

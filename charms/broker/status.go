@@ -5,6 +5,7 @@ import (
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 )
 
 // All statuses of this half. Behind each wait: what ends it.
@@ -15,22 +16,24 @@ var (
 	initialisingFailed  = ops.Waiting("to initialise the cluster's metadata again")          // ZooKeeper's watch, told to call again
 	initialising        = ops.Maintenance("initialising the cluster's metadata")             // this hook
 	startingBroker      = ops.Maintenance("starting the broker")                             // the watch's notice
-	restartDue          = ops.Maintenance("waiting for its turn to restart the broker")      // the peer databag
+	waitingForPeers     = ops.Waiting("for Juju to make the peer relation")                  // its relation-created
+	restarting          = ops.Maintenance("restarting the broker")                           // this hook
+	restartDue          = "new settings for the broker: %s"                                  // the peer databag
 	missingBookies      = "integrate with bookie: juju integrate bookie %s"                  // an operator
 	nameFixed           = "option cluster-name: the cluster is called %q for good; reset it" // an operator
 	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup" // an operator
 	waitingForBookies   = "for bookies: %d of %d serve"                                      // their databags
 )
 
-func statuses(s Snapshot, wanted cluster, wants bool) []juju.Status {
+func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
 	quorum, err := ParseQuorum(wanted.Quorum)
 	switch {
 	case s.Dying:
 		return nil
-	case s.ClusterErr != "":
-		return []juju.Status{ops.Blocked(fmt.Sprintf(brokenPeers, s.ClusterErr))}
+	case s.Peers.Decision.Problem != nil:
+		return []juju.Status{ops.Blocked(fmt.Sprintf(brokenPeers, s.Peers.Decision.Problem))}
 	case s.Options == nil:
-		return nil // the composition says which option is wrong
+		return nil // there is a wrong one
 	case s.Options.ClusterName != "" && wanted.Initialised && s.Options.ClusterName != wanted.Name:
 		return []juju.Status{ops.Blocked(fmt.Sprintf(nameFixed, wanted.Name))}
 	case !s.Bookies.Related:
@@ -49,8 +52,10 @@ func statuses(s Snapshot, wanted cluster, wants bool) []juju.Status {
 		return []juju.Status{bookiesMissing(s, quorum)}
 	case !s.State.Running || !s.Healthy:
 		return []juju.Status{startingBroker}
-	case wants:
-		return []juju.Status{restartDue}
+	case lock.Own.Wants && lock.May():
+		return []juju.Status{restarting}
+	case lock.Own.Wants:
+		return []juju.Status{ops.Maintenance(fmt.Sprintf(restartDue, lock.Reason()))}
 	}
 	return []juju.Status{ops.Active(activeMessage(s, quorum))}
 }

@@ -1,7 +1,7 @@
 // Package pulsar is the charm pulsar: a ZooKeeper server and a Pulsar broker
 // in each unit. What either should be is decided in charms/zookeeper and
-// charms/broker; this package reads the options, tells each half what it needs
-// to know of the other, and makes one plan of two.
+// charms/broker; this package tells each half what it needs to know of the
+// other, and takes the sum.
 package pulsar
 
 import (
@@ -40,65 +40,44 @@ func (c *Charm) Actions() map[string]ops.ActionFunc {
 // Reconcile brings the unit from what it is to what it should be.
 func (c *Charm) Reconcile(ctx context.Context, u *ops.Unit) error {
 	h := hook{
-		unit:      u,
 		zookeeper: zookeeper.Begin(u, c.ZooKeeper),
-		broker:    broker.Begin(u, c.ZooKeeper, c.Admin),
+		broker:    broker.Begin(u, c.ZooKeeper, c.Admin, zookeeper.Endpoint),
 	}
 	return ops.Converge(ctx, u, h.observe, h.plan)
 }
 
-// hook is one hook of the charm.
+// hook is one hook of both halves.
 type hook struct {
-	unit      *ops.Unit
 	zookeeper *zookeeper.Hook
 	broker    *broker.Hook
 }
 
-// snapshot is all that the plan depends on.
+// snapshot is what both halves see.
 type snapshot struct {
 	zookeeper zookeeper.Snapshot
 	broker    broker.Snapshot
-	problem   string // what is wrong with the options
-	version   string // of the workload
 }
 
-func (h *hook) observe(ctx context.Context) (snapshot, error) {
-	var s snapshot
-	options, problem, err := readOptions(ctx, h.unit)
-	if err != nil {
-		return s, err
-	}
-	s.problem = problem
-	var zookeeperOptions *zookeeper.Options
-	var brokerOptions *broker.Options
-	if options != nil {
-		zookeeperOptions, brokerOptions = &options.ZooKeeper, &options.Broker
-	}
-	if s.zookeeper, err = h.zookeeper.Observe(ctx, zookeeperOptions); err != nil {
+// observe looks at ZooKeeper first, because the broker's metadata are there.
+func (h *hook) observe(ctx context.Context) (s snapshot, err error) {
+	if s.zookeeper, err = h.zookeeper.Observe(ctx); err != nil {
 		return s, err
 	}
 	view := zookeeper.ViewOf(s.zookeeper)
-	store := broker.ZooKeeper{Endpoints: view.Endpoints, Servers: view.Servers, SessionTimeout: view.SessionTimeout}
-	if s.broker, err = h.broker.Observe(ctx, brokerOptions, store); err != nil {
-		return s, err
-	}
-	s.version, err = workloadVersion(ctx, h.unit)
+	s.broker, err = h.broker.Observe(ctx, broker.ZooKeeper{
+		Endpoints: view.Endpoints, Servers: view.Servers, SessionTimeout: view.SessionTimeout,
+	})
 	return s, err
 }
 
-// ports are all that the application's Service forwards.
-var ports = []string{"2181/tcp", "6650/tcp", "8080/tcp"}
-
+// plan is the sum of the halves' plans. Bookies come over ZooKeeper's
+// relation, so they are told there what the broker knows.
 func (h *hook) plan(s snapshot) ops.Plan {
 	name, initialised := s.broker.Offer()
-	plan := merge(
+	return ops.Sum(
 		h.zookeeper.Plan(s.zookeeper, zookeeper.Offer{
-			ClusterName: name, Initialised: initialised,
-			MaxFrameSize: broker.MaxFrameSize, Pending: s.broker.Pending(),
+			ClusterName: name, Initialised: initialised, MaxFrameSize: broker.MaxFrameSize, Pending: s.broker.Pending(),
 		}),
 		h.broker.Plan(s.broker),
 	)
-	plan.Ports, plan.Version = ports, s.version
-	plan.Statuses = summary(s.problem, plan.Statuses)
-	return plan
 }

@@ -64,7 +64,7 @@ func TestMetadataAgrees(t *testing.T) {
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("names (-code +YAML):\n%s", diff)
 	}
-	if broker.Peers != zookeeper.Peers || broker.BookieEndpoint != zookeeper.Endpoint {
+	if broker.Peers != zookeeper.Peers {
 		t.Error("the halves name shared endpoints differently")
 	}
 	if mount := meta.Containers[zookeeper.Container].Mounts[0]; mount.Storage != zookeeper.Storage || mount.Location != "/pulsar/data/zookeeper" {
@@ -75,7 +75,10 @@ func TestMetadataAgrees(t *testing.T) {
 	for name, option := range config.Options {
 		declared[name] = option.Type
 	}
-	var defaults options
+	var defaults struct {
+		ZooKeeper zookeeper.Options
+		Broker    broker.Options
+	}
 	for _, half := range []any{&defaults.ZooKeeper, &defaults.Broker} {
 		v := reflect.ValueOf(half).Elem()
 		for i := range v.NumField() {

@@ -34,15 +34,15 @@ type Snapshot struct {
 	Planned []int
 	// Leaving are the ordinals of the units that go and are not gone yet.
 	Leaving []int
+	Now     time.Time
 	// Options are the last valid ones; nil if there never were any.
 	Options *Options
+	// Wrong is what is wrong with those that are set, or nil.
+	Wrong *ops.OptionError
 
-	Peer       string // the peer relation's id; "" if there is none
-	Bag        ops.Bag
-	Cluster    cluster
-	ClusterErr string
-	Members    map[int]member // the other units' databags by ordinal
-	Offers     []string       // relation ids of Endpoint
+	Peers   ops.Peers[member, cluster]
+	Members map[string]member // of the other units
+	Offers  []string          // relation ids of Endpoint
 
 	Storage bool
 	Digest  string // of the super user's password; "" if not known yet
@@ -78,6 +78,9 @@ func (s Snapshot) host(ordinal int) string {
 	return fmt.Sprintf("%s-%d.%s", s.App, ordinal, s.Suffix)
 }
 
+// unit is the name of a unit.
+func (s Snapshot) unit(ordinal int) string { return fmt.Sprintf("%s/%d", s.App, ordinal) }
+
 // Hook is one hook's dealings with ZooKeeper: it remembers from one round to
 // the next what a step has done.
 type Hook struct {
@@ -102,12 +105,15 @@ const (
 )
 
 // Observe reads all that this half depends on.
-func (h *Hook) Observe(ctx context.Context, options *Options) (Snapshot, error) {
+func (h *Hook) Observe(ctx context.Context) (Snapshot, error) {
 	u := h.unit
-	s := Snapshot{App: u.App(), Ordinal: u.Ordinal(), Options: options, Failure: h.failure, Members: map[int]member{}}
+	s := Snapshot{App: u.App(), Ordinal: u.Ordinal(), Now: u.Now(), Failure: h.failure}
 	s.Suffix = strings.TrimPrefix(u.FQDN(), fmt.Sprintf("%s-%d.", s.App, s.Ordinal))
 	var err error
 	if s.Leader, err = u.Leader(ctx); err != nil {
+		return s, err
+	}
+	if s.Options, s.Wrong, err = ops.Options[Options](ctx, u, optionsKey); err != nil {
 		return s, err
 	}
 	if err := s.observeGoal(ctx, u); err != nil {
@@ -124,7 +130,7 @@ func (h *Hook) Observe(ctx context.Context, options *Options) (Snapshot, error) 
 	if err := h.observeSecret(ctx, &s); err != nil {
 		return s, err
 	}
-	s.State, err = observeContainer(ctx, u.Container(Container), serverID(s.Ordinal))
+	s.State, err = observeContainer(ctx, u, serverID(s.Ordinal))
 	if pebble.Unavailable(err) {
 		s.State, err = containerState{}, nil
 	}
@@ -157,69 +163,30 @@ func (s *Snapshot) observeGoal(ctx context.Context, u *ops.Unit) error {
 	case juju.StorageDetaching, juju.RelationDeparted, juju.RelationBroken:
 		s.Teardown = goal.Dying
 	}
-	for _, unit := range goal.Units {
-		if ordinal := juju.Ordinal(unit); ordinal >= 0 && (!goal.Dying || ordinal != s.Ordinal) {
-			s.Planned = append(s.Planned, ordinal)
-		}
-	}
+	s.Planned = goal.Ordinals(u.Name())
 	for _, unit := range goal.Leaving {
 		s.Leaving = append(s.Leaving, juju.Ordinal(unit))
-	}
-	slices.Sort(s.Planned)
-	if !s.Dying && !slices.Contains(s.Planned, s.Ordinal) {
-		s.Planned = nil
 	}
 	return nil
 }
 
-func (h *Hook) observeRelations(ctx context.Context, s *Snapshot) error {
-	peers, err := h.unit.Relations(ctx, Peers)
-	if err != nil {
+func (h *Hook) observeRelations(ctx context.Context, s *Snapshot) (err error) {
+	if s.Peers, err = peers.Read(ctx, h.unit); err != nil {
 		return err
 	}
-	for _, peer := range peers {
-		if peer.Broken {
-			continue
-		}
-		s.Peer = peer.ID
-		if s.Bag, err = peer.LocalApp(ctx); err != nil {
-			return err
-		}
-		cluster, config, err := readCluster(s.Bag, s.host)
-		if err != nil {
-			s.ClusterErr = err.Error()
-		}
-		s.Cluster, s.Known = cluster, config
-		for _, unit := range peer.Units {
-			bag, err := peer.RemoteUnit(ctx, unit)
-			if err != nil {
-				return err
-			}
-			var m member
-			// Garbage counts as a server that does not serve.
-			if err := ops.Decode(bag, &m); err != nil {
-				m = member{}
-			}
-			s.Members[juju.Ordinal(unit)] = m
-		}
-	}
-	offers, err := h.unit.Relations(ctx, Endpoint)
-	if err != nil {
+	s.Known = s.Peers.Decision.Held.config(s.host)
+	if s.Members, err = s.Peers.Others(ctx); err != nil {
 		return err
 	}
-	for _, offer := range offers {
-		if !offer.Broken {
-			s.Offers = append(s.Offers, offer.ID)
-		}
-	}
-	return nil
+	s.Offers, err = offers.Relations(ctx, h.unit)
+	return err
 }
 
 func (h *Hook) observeSecret(ctx context.Context, s *Snapshot) error {
 	if h.secret != "" {
-		s.Cluster.Secret = h.secret
-	} else if s.Cluster.Secret != "" {
-		content, ok, err := h.unit.SecretContent(ctx, s.Cluster.Secret)
+		s.Peers.Decision.Held.Secret = h.secret
+	} else if s.Peers.Decision.Held.Secret != "" {
+		content, ok, err := h.unit.SecretContent(ctx, s.Peers.Decision.Held.Secret)
 		if err != nil {
 			return err
 		}
@@ -234,22 +201,14 @@ func (h *Hook) observeSecret(ctx context.Context, s *Snapshot) error {
 }
 
 // observeContainer looks for the membership that the server last wrote. The
-// error is Unavailable if Pebble does not answer.
-func observeContainer(ctx context.Context, c pebble.Pebble, id int) (containerState, error) {
-	plan, err := c.Plan(ctx)
-	if err != nil {
-		return containerState{}, fmt.Errorf("cannot read the plan of container %s: %w", Container, err)
+// error is Unavailable if Pebble goes away meanwhile.
+func observeContainer(ctx context.Context, u *ops.Unit, id int) (containerState, error) {
+	server, err := u.Service(ctx, Container, service)
+	state := containerState{Up: server.Up, Running: server.Running(), Hash: server.Hash}
+	if err != nil || !server.Up {
+		return state, err
 	}
-	state := containerState{Up: true}
-	if _, ok := plan.Services[service]; ok {
-		services, err := c.Services(ctx, service)
-		if err != nil {
-			return containerState{}, fmt.Errorf("cannot read service %s: %w", service, err)
-		}
-		state.Running = len(services) == 1 && services[0].Running()
-		state.Hash = pebble.RunningHash(plan, service)
-	}
-	return state, state.findMembership(ctx, c, id)
+	return state, state.findMembership(ctx, u.Container(Container), id)
 }
 
 // findMembership takes the file that zoo.cfg names, else the newest that
@@ -334,7 +293,7 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 		switch {
 		case o == s.Ordinal:
 			s.Serving[o] = s.Mode != ""
-		case s.Members[o].State == serving, s.Dying: // a dying unit is told nothing new of the others
+		case s.Members[s.unit(o)].State == serving, s.Dying: // a dying unit is told nothing new of the others
 			_, err := h.server(ctx, clientAddress(s.host(o)))
 			s.Serving[o] = err == nil
 			s.Unreachable = s.Unreachable || err != nil && !s.Dying
@@ -390,7 +349,7 @@ func (s Snapshot) stillborn() bool {
 	}
 	for _, o := range ordinals(s.Known.Voters()) {
 		stays := slices.Contains(s.Planned, o)
-		if slices.Contains(s.Leaving, o) || stays && o != s.Ordinal && !s.Members[o].Fresh {
+		if slices.Contains(s.Leaving, o) || stays && o != s.Ordinal && !s.Members[s.unit(o)].Fresh {
 			return false
 		}
 	}

@@ -21,6 +21,9 @@ type Options struct {
 	ExtraConfig    string `option:"zookeeper-extra-config"`
 }
 
+// optionsKey is where the unit's state keeps the last valid options.
+const optionsKey = "zookeeper.options"
+
 // maxSessionTimeout is the longest session that the servers grant, in
 // milliseconds.
 const maxSessionTimeout = 60000

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/relation"
 	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 	"github.com/pulsar-charms/pulsar-charms/internal/zk"
 )
@@ -18,15 +18,21 @@ const (
 	starting = "starting"
 )
 
+// The endpoints, and what is written there.
+var (
+	peers  = ops.Peer[member, cluster](Peers)
+	offers = ops.Provides[relation.ZooKeeperOffer, relation.BookieMember](Endpoint)
+)
+
 // member is what a unit says of its server in its peer databag.
 type member struct {
-	State string `databag:"zookeeper-state"`
-	Wants bool   `databag:"zookeeper-wants-restart"`
+	State   string        `databag:"zookeeper-state"`
+	Restart rolling.State `databag:"zookeeper-restart"`
 	// Fresh says that the server was never in an ensemble.
 	Fresh bool `databag:"zookeeper-fresh"`
 }
 
-// cluster is what the leader says in the application's peer databag.
+// cluster is what the leader decides.
 type cluster struct {
 	// Voters and Observers are the ordinals of the ensemble's members; as
 	// long as there are no voters, nothing was decided and no server runs.
@@ -34,30 +40,34 @@ type cluster struct {
 	Observers []string `databag:"zookeeper-observers"`
 	// Secret is the id of the secret with the super user's password.
 	Secret string `databag:"zookeeper-secret"`
-	// Turn is the unit that may restart its server now.
-	Turn string `databag:"zookeeper-turn"`
+	// Turn says which unit may restart its server now.
+	Turn rolling.Turn `databag:"zookeeper-turn"`
 }
 
 // secretKey is the key of the password within the secret.
 const secretKey = "password"
 
-// readCluster decodes and validates; what is wrong is the error.
-func readCluster(bag ops.Bag, host func(int) string) (cluster, zk.Config, error) {
-	var c cluster
-	if err := ops.Decode(bag, &c); err != nil {
-		return cluster{}, zk.Config{}, err
+// Validate checks that the members are units.
+func (c cluster) Validate() error {
+	for _, text := range slices.Concat(c.Voters, c.Observers) {
+		if ordinal, err := strconv.Atoi(text); err != nil || ordinal < 0 || ordinal > 1<<16 {
+			return &ops.DataError{Key: "zookeeper-voters or zookeeper-observers", Reason: fmt.Sprintf("%.20q is not a unit's number", text)}
+		}
 	}
+	return nil
+}
+
+// config are the members of a valid decision.
+func (c cluster) config(host func(int) string) zk.Config {
 	var change zk.Change
 	for role, list := range map[zk.Role][]string{zk.Participant: c.Voters, zk.Observer: c.Observers} {
 		for _, text := range list {
-			ordinal, err := strconv.Atoi(text)
-			if err != nil || ordinal < 0 || ordinal > 1<<16 {
-				return cluster{}, zk.Config{}, &ops.DataError{Key: "zookeeper-voters or zookeeper-observers", Reason: fmt.Sprintf("%q is not a unit's number", text)}
+			if ordinal, err := strconv.Atoi(text); err == nil {
+				change.Joining = append(change.Joining, zk.Member{ID: serverID(ordinal), Host: host(ordinal), Role: role})
 			}
-			change.Joining = append(change.Joining, zk.Member{ID: serverID(ordinal), Host: host(ordinal), Role: role})
 		}
 	}
-	return c, change.Apply(zk.Config{}), nil
+	return change.Apply(zk.Config{})
 }
 
 // setMembers writes a configuration into the databag's form.
@@ -71,14 +81,6 @@ func texts(numbers []int) []string {
 		out = append(out, strconv.Itoa(n))
 	}
 	return out
-}
-
-// turnHolder is the ordinal whose turn it is.
-func (c cluster) turnHolder(app string) int {
-	if juju.Application(c.Turn) != app {
-		return rolling.Nobody
-	}
-	return juju.Ordinal(c.Turn)
 }
 
 // endpoints are the members that clients are told of: the lowest ordinals,

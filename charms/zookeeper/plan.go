@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
@@ -35,6 +33,9 @@ type View struct {
 	SessionTimeout int
 }
 
+// ports are those that clients use.
+var ports = []string{fmt.Sprintf("%d/tcp", zk.ClientPort)}
+
 // Names of the steps.
 const (
 	stepSecret = "make the password of ZooKeeper's super user"
@@ -63,57 +64,45 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 
 // plan is pure: its steps have names only.
 func plan(s Snapshot, offer Offer) ops.Plan {
-	var p ops.Plan
-	if s.Peer == "" {
+	p := ops.Plan{Ports: ports}
+	if s.Peers.Relation == "" {
 		if !s.Dying {
 			p.Statuses = append(p.Statuses, waitingForPeers)
 		}
 		return p
 	}
-	wanted := decide(s)
-	desired, wants := containers(s, wanted, offer)
-	if desired != nil {
+	wanted, decided := s.Peers.Decision.Decide(s.Leader, func(cluster) (cluster, bool) { return decide(s) })
+	lock := s.lock()
+	if desired := containers(s, wanted, lock, offer); desired != nil {
 		p.Containers = map[string]pebble.Desired{Container: *desired}
 	}
 
-	own := member{State: starting, Wants: wants, Fresh: s.fresh()}
+	own := member{State: starting, Restart: lock.State(), Fresh: s.fresh()}
 	if s.Mode != "" {
 		own.State = serving
 	}
-	p.Databags = append(p.Databags, ops.Databag{Relation: s.Peer, Data: encode(own)})
+	p.Databags = append(p.Databags, peers.Write(s.Peers.Relation, own))
+	p.Databags = append(p.Databags, decided...)
 	if s.Leader {
-		bag := encode(wanted)
-		if s.ClusterErr != "" && len(wanted.Voters) == 0 {
-			bag = ownKeys(s.Bag) // a human has to look at it; a new ensemble beside the old would be worse
-		}
-		p.Databags = append(p.Databags, ops.Databag{Relation: s.Peer, App: true, Data: bag})
-		p.Databags = append(p.Databags, offers(s, offer)...)
+		p.Databags = append(p.Databags, offered(s, offer)...)
 	}
 
 	switch {
 	case mustHold(s):
 		p.Steps = append(p.Steps, ops.Step{Name: stepHold})
 	case s.Failure != "":
-	case s.Leader && !s.Dying && s.Cluster.Secret == "" && s.ClusterErr == "":
+	case s.Leader && !s.Dying && s.Peers.Decision.Held.Secret == "" && s.Peers.Decision.Problem == nil:
 		p.Steps = append(p.Steps, ops.Step{Name: stepSecret})
 	case !change(s).Empty():
 		p.Steps = append(p.Steps, ops.Step{Name: stepChange})
-	case s.Options != nil && s.stale(membersOf(s.Cluster, s)): // what is committed
+	case s.Options != nil && s.stale(s.Peers.Decision.Held.config(s.host)): // what is committed
 		p.Steps = append(p.Steps, ops.Step{Name: stepMove})
 	}
-	p.Statuses = statuses(s, wanted, wants)
-	return p
-}
-
-// ownKeys are the keys of this half.
-func ownKeys(bag ops.Bag) ops.Bag {
-	own := ops.Bag{}
-	for key, value := range bag {
-		if strings.HasPrefix(key, "zookeeper-") {
-			own[key] = value
-		}
+	if s.Wrong != nil {
+		p.Statuses = append(p.Statuses, ops.Blocked(s.Wrong.Error()))
 	}
-	return own
+	p.Statuses = append(p.Statuses, statuses(s, wanted, lock)...)
+	return p
 }
 
 // mustHold says that this unit goes, its server's vote still counts and this
@@ -155,37 +144,36 @@ func change(s Snapshot) zk.Change {
 }
 
 // decide is what the leader should write, given what is; for the others, what
-// it has written.
-func decide(s Snapshot) cluster {
-	wanted := s.Cluster
+// it has written. It is false if the databag is garbage of which nobody knows
+// better: a human has to look at it, a new ensemble beside the old would be
+// worse.
+func decide(s Snapshot) (cluster, bool) {
+	wanted := s.Peers.Decision.Held
 	if !s.Leader {
-		return wanted
+		return wanted, false
 	}
 	switch {
 	case len(s.Known.Voters()) > 0 && !s.stillborn():
 		wanted.setMembers(s.Known)
-	case s.ClusterErr == "" && !s.Dying && s.Options != nil && len(s.Planned) > 0:
+	case s.Peers.Decision.Problem == nil && !s.Dying && s.Options != nil && len(s.Planned) > 0:
 		// The first decision: nobody runs a server before it is committed.
 		wanted.Observers = nil
 		wanted.Voters = texts(firstMembers(s.Planned, s.votersMax()))
 	}
-	wanted.Turn = ""
-	if turn := turn(s); turn != rolling.Nobody {
-		wanted.Turn = fmt.Sprintf("%s/%d", s.App, turn)
-	}
-	return wanted
+	wanted.Turn = s.lock().Next()
+	return wanted, s.Peers.Decision.Problem == nil || len(wanted.Voters) > 0
 }
 
-// turn says whose turn to restart it is, as the leader sees it.
-func turn(s Snapshot) int {
-	_, wants := layer(s, s.Known)
-	members := []rolling.Member{{Ordinal: s.Ordinal, Wants: wants, Healthy: s.Mode != ""}}
-	for ordinal, m := range s.Members {
-		if slices.Contains(s.Planned, ordinal) {
-			members = append(members, rolling.Member{Ordinal: ordinal, Wants: m.Wants, Healthy: m.State == serving})
-		}
+// lock is the lock of restarts as this unit sees it.
+func (s Snapshot) lock() rolling.Lock {
+	own := s.Peers.Own.Restart
+	_, own.Wants = layer(s, s.Known)
+	own.Wants, own.Healthy = own.Wants && s.Storage && !s.Dying, s.Mode != ""
+	return rolling.Lock{
+		Now: s.Now, Unit: s.unit(s.Ordinal), Leaving: s.Dying, Own: own,
+		Others: rolling.Members(s.Members, s.Planned, func(m member) rolling.State { return m.Restart }),
+		Turn:   s.Peers.Decision.Committed.Turn,
 	}
-	return rolling.Turn(s.Cluster.turnHolder(s.App), members)
 }
 
 // layer is the container with a server that shall run on all that is known
@@ -216,24 +204,24 @@ func withSelf(members zk.Config, s Snapshot) zk.Config {
 	return zk.Change{Joining: []zk.Member{self}}.Apply(members)
 }
 
-// containers is the wanted container; nil leaves it as it is. wants says that
-// the server should restart; it waits for its turn if it must.
-func containers(s Snapshot, wanted cluster, offer Offer) (desired *pebble.Desired, wants bool) {
+// containers is the wanted container; nil leaves it as it is. A server that
+// should restart waits for its turn.
+func containers(s Snapshot, wanted cluster, lock rolling.Lock, offer Offer) *pebble.Desired {
 	// Of a unit that goes the storage is still mounted, though Juju may list it
 	// no more.
 	if !s.State.Up || !s.Storage && !s.Dying || s.Options == nil || s.Digest == "" || len(wanted.Voters) == 0 {
-		return nil, false
+		return nil
 	}
 	// Without this server there may be no quorum to take it out.
 	if s.Dying && (!s.leaves() || !s.votes() || !s.State.Version || s.State.Running) {
-		return nil, false
+		return nil
 	}
-	d, wants := layer(s, membersOf(wanted, s))
-	mine := wanted.turnHolder(s.App) == s.Ordinal
-	if wants && !mine {
+	d, _ := layer(s, wanted.config(s.host))
+	waits := lock.Own.Wants && !lock.May()
+	if waits {
 		delete(d.Services, service)
 	}
-	if s.State.Running && (!wants || !mine) {
+	if s.State.Running && (waits || !lock.Own.Wants) {
 		// ZooKeeper may rewrite them at any moment.
 		d.Files = nil
 	}
@@ -242,16 +230,7 @@ func containers(s Snapshot, wanted cluster, offer Offer) (desired *pebble.Desire
 	}
 	d.Services[zookeeperWatch.Service()] = zookeeperWatch.Layer()
 	d.Files = append(d.Files, zookeeperWatch.Files(seen(s, offer))...)
-	return &d, wants
-}
-
-// membersOf are the members in the databag; none if it makes no sense.
-func membersOf(c cluster, s Snapshot) zk.Config {
-	_, members, err := readCluster(encode(c), s.host)
-	if err != nil {
-		return zk.Config{}
-	}
-	return members
+	return &d
 }
 
 // seen is what the watch is told that the charm has seen. A state that the
@@ -275,39 +254,29 @@ func ViewOf(s Snapshot) View {
 	if s.Options != nil {
 		view.SessionTimeout = s.Options.Session()
 	}
-	if _, members, err := readCluster(encode(decide(s)), s.host); err == nil {
-		view.Endpoints = endpoints(members, s.Planned, s.host)
-	}
+	wanted, _ := decide(s)
+	view.Endpoints = endpoints(wanted.config(s.host), s.Planned, s.host)
 	return view
 }
 
-// offers are the databags of the zookeeper relations.
-func offers(s Snapshot, offer Offer) []ops.Databag {
+// offered are the databags of the zookeeper relations.
+func offered(s Snapshot, offer Offer) []ops.Databag {
 	view := ViewOf(s)
 	if len(view.Endpoints) == 0 || s.Dying {
 		return nil
 	}
 	var bags []ops.Databag
 	for _, id := range s.Offers {
-		bags = append(bags, ops.Databag{Relation: id, App: true, Data: encode(relation.ZooKeeperOffer{
+		bags = append(bags, offers.Write(id, relation.ZooKeeperOffer{
 			Endpoints:           view.Endpoints,
 			MetadataServiceURI:  relation.LedgersURI(view.Endpoints),
 			MetadataInitialised: offer.Initialised,
 			ClusterName:         offer.ClusterName,
 			MaxFrameSize:        offer.MaxFrameSize,
 			SessionTimeout:      view.SessionTimeout,
-		})})
+		}))
 	}
 	return bags
-}
-
-// encode writes types of this package, which cannot fail.
-func encode(value any) ops.Bag {
-	bag, err := ops.Encode(value)
-	if err != nil {
-		panic(err)
-	}
-	return bag
 }
 
 // makeSecret makes the password that changes of membership need. Juju keeps
@@ -330,7 +299,7 @@ func (h *Hook) move(ctx context.Context) error {
 	if err := c.Stop(ctx, service); err != nil {
 		return err
 	}
-	if err := c.Push(ctx, pebble.File{Path: s.State.Dynamic, Content: membersOf(s.Cluster, s).File()}); err != nil {
+	if err := c.Push(ctx, pebble.File{Path: s.State.Dynamic, Content: s.Peers.Decision.Held.config(s.host).File()}); err != nil {
 		return err
 	}
 	return c.Start(ctx, service)

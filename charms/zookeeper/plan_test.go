@@ -1,13 +1,16 @@
 package zookeeper
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 	"github.com/pulsar-charms/pulsar-charms/internal/zk"
 )
 
@@ -27,13 +30,34 @@ func pulsarConfig(voters, observers []int) zk.Config {
 	return config
 }
 
+// now is the time of every snapshot.
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// well is a member that serves; the others write what they are.
+var (
+	well   = member{State: serving, Restart: rolling.State{Healthy: true}}
+	isWell = `{"healthy":true}`
+	wants  = `{"wants":true,"healthy":true}`
+)
+
+// related is the peer relation, and what the leader has decided or what is
+// wrong with it.
+func related(problem error, held cluster) ops.Peers[member, cluster] {
+	return ops.Peers[member, cluster]{Relation: "cluster:0", Decision: ops.Decision[cluster]{Relation: "cluster:0", Held: held, Problem: problem}}
+}
+
+// turn gives a unit the turn.
+func turn(s *Snapshot, unit string) {
+	s.Peers.Decision.Committed.Turn = rolling.Turn{Unit: unit, Number: 1, Since: now}
+}
+
 // settled is a follower of three that has nothing to do.
 func settled() Snapshot {
 	s := Snapshot{
 		App: "pulsar", Ordinal: 1, Suffix: suffix, Planned: []int{0, 1, 2}, Options: testOptions(),
-		Peer:    "cluster:0",
-		Cluster: cluster{Voters: []string{"0", "1", "2"}, Secret: "secret:s"},
-		Members: map[int]member{0: {State: serving}, 2: {State: serving}},
+		Now:     now,
+		Peers:   related(nil, cluster{Voters: []string{"0", "1", "2"}, Secret: "secret:s"}),
+		Members: map[string]member{"pulsar/0": well, "pulsar/2": well},
 		Offers:  []string{"zookeeper:1"},
 		Storage: true, Digest: "super:digest", Mode: "follower",
 		Known: pulsarConfig([]int{0, 1, 2}, nil),
@@ -106,7 +130,7 @@ var (
 	onlyWatch   = []string{zookeeperWatch.Service()}
 )
 
-func status(name juju.StatusName, message string) []juju.Status {
+func statusList(name juju.StatusName, message string) []juju.Status {
 	return []juju.Status{{Name: name, Message: message}}
 }
 
@@ -133,7 +157,7 @@ func TestPlan(t *testing.T) {
 			change: func(*Snapshot) {},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
 		{
@@ -141,14 +165,14 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) { s.Leader = true },
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
-				Offer: offer, Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Offer: offer, Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
 		{
 			name: "the leader's first hook",
 			change: func(s *Snapshot) {
-				*s = Snapshot{App: "pulsar", Suffix: suffix, Leader: true, Planned: []int{0, 1, 2, 3}, Options: testOptions(), Peer: "cluster:0"}
+				*s = Snapshot{App: "pulsar", Suffix: suffix, Leader: true, Planned: []int{0, 1, 2, 3}, Options: testOptions(), Peers: related(nil, cluster{})}
 			},
 			want: outline{
 				Unit: ops.Bag{"zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2"},
@@ -158,7 +182,7 @@ func TestPlan(t *testing.T) {
 		{
 			name: "the leader's first hook with a plan that makes no sense",
 			change: func(s *Snapshot) {
-				*s = Snapshot{App: "pulsar", Suffix: suffix, Leader: true, Options: testOptions(), Peer: "cluster:0"}
+				*s = Snapshot{App: "pulsar", Suffix: suffix, Leader: true, Options: testOptions(), Peers: related(nil, cluster{})}
 			},
 			want: outline{
 				Unit: ops.Bag{"zookeeper-state": starting}, App: ops.Bag{},
@@ -173,7 +197,7 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: status(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
 		{
@@ -203,40 +227,78 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name:   "a server out of quorum",
-			change: func(s *Snapshot) { s.Mode, s.Members = "", map[int]member{0: {State: starting}} },
+			change: func(s *Snapshot) { s.Mode, s.Members = "", map[string]member{"pulsar/0": {State: starting}} },
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "down\n",
-				Unit: ops.Bag{"zookeeper-state": starting}, Statuses: status(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+				Unit: ops.Bag{"zookeeper-state": starting}, Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
 		{
 			name:   "a new setting waits for its turn, files untouched",
-			change: func(s *Snapshot) { s.Options.TickTime = 1000 },
+			change: func(s *Snapshot) { s.Options.TickTime = 1000; turn(s, "pulsar/0") },
 			want: outline{
 				Services: onlyWatch, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-wants-restart": "true"}, Statuses: []juju.Status{restartDue},
+				Unit:     ops.Bag{"zookeeper-state": serving, "zookeeper-restart": wants},
+				Statuses: statusList(juju.Maintenance, "new settings for ZooKeeper: waiting for pulsar/0 to restart first"),
+			},
+		},
+		{
+			name: "a new setting waits for who is not healthy",
+			change: func(s *Snapshot) {
+				s.Options.TickTime = 1000
+				s.Members["pulsar/2"] = member{State: starting}
+			},
+			want: outline{
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "follower\n",
+				Unit:     ops.Bag{"zookeeper-state": serving, "zookeeper-restart": wants},
+				Statuses: statusList(juju.Maintenance, "new settings for ZooKeeper: waiting for pulsar/2 to be healthy before a restart"),
 			},
 		},
 		{
 			name:   "a new setting in its turn",
-			change: func(s *Snapshot) { s.Options.TickTime = 1000; s.Cluster.Turn = "pulsar/1" },
+			change: func(s *Snapshot) { s.Options.TickTime = 1000; turn(s, "pulsar/1") },
 			want: outline{
 				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-wants-restart": "true"}, Statuses: []juju.Status{restartDue},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": wants}, Statuses: []juju.Status{restarting},
 			},
 		},
 		{
-			name: "the leader gives the turn, to itself too",
+			name:   "its turn is over",
+			change: func(s *Snapshot) { turn(s, "pulsar/1") },
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit:     ops.Bag{"zookeeper-state": serving, "zookeeper-restart": `{"healthy":true,"done":1}`},
+				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
+			},
+		},
+		{
+			name: "the leader gives the turn, to itself too, and waits until that is committed",
 			change: func(s *Snapshot) {
 				s.Leader, s.Options.TickTime = true, 1000
-				s.Members[2] = member{State: serving, Wants: true}
+				s.Members["pulsar/2"] = member{State: serving, Restart: rolling.State{Healthy: true, Wants: true}}
 				s.Offers = nil
 			},
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "follower\n",
-				Unit:     ops.Bag{"zookeeper-state": serving, "zookeeper-wants-restart": "true"},
-				App:      ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s", "zookeeper-turn": "pulsar/1"},
-				Statuses: []juju.Status{restartDue},
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": wants},
+				App: ops.Bag{
+					"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s",
+					"zookeeper-turn": `{"unit":"pulsar/1","number":1,"since":"2026-01-02T03:04:05Z"}`,
+				},
+				Statuses: statusList(juju.Maintenance, "new settings for ZooKeeper: waiting for its turn to restart"),
+			},
+		},
+		{
+			name: "a wrong option is told, and the last ones stay",
+			change: func(s *Snapshot) {
+				s.Wrong = &ops.OptionError{Option: "tick-time", Reason: "0 is not from 100 to 10000"}
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell},
+				Statuses: []juju.Status{
+					ops.Blocked("option tick-time: 0 is not from 100 to 10000"), ops.Active("ZooKeeper follower, 3 voters"),
+				},
 			},
 		},
 		{
@@ -253,8 +315,8 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
-				Steps: []string{stepChange}, Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Steps: []string{stepChange}, Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
 		{
@@ -264,8 +326,8 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
-				Statuses: status(juju.Waiting, "to change ZooKeeper's members"),
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Waiting, "to change ZooKeeper's members"),
 			},
 		},
 		{
@@ -275,8 +337,8 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
-				Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
 		{
@@ -287,13 +349,13 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, Statuses: []juju.Status{waitingToJoin},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, Statuses: []juju.Status{waitingToJoin},
 			},
 		},
 		{
 			name:   "a dying unit leaves its server alone and takes it out",
 			change: func(s *Snapshot) { s.Ordinal, s.Planned, s.Dying = 2, []int{0, 1}, true },
-			want:   outline{Unit: ops.Bag{"zookeeper-state": serving}, Steps: []string{stepChange}},
+			want:   outline{Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, Steps: []string{stepChange}},
 		},
 		{
 			name:   "a dying voter without a quorum holds on",
@@ -305,14 +367,14 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) {
 				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Failure = 2, []int{0, 1}, true, true, "change ZooKeeper's members"
 			},
-			want: outline{Unit: ops.Bag{"zookeeper-state": serving}, Steps: []string{stepHold}},
+			want: outline{Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, Steps: []string{stepHold}},
 		},
 		{
 			name: "a dying unit that is out may go",
 			change: func(s *Snapshot) {
 				s.Ordinal, s.Planned, s.Dying, s.Known = 2, []int{0, 1}, true, pulsarConfig([]int{0}, []int{1})
 			},
-			want: outline{Unit: ops.Bag{"zookeeper-state": serving}},
+			want: outline{Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}},
 		},
 		{
 			name: "a dying voter starts its server, which may be needed to be taken out",
@@ -351,7 +413,7 @@ func TestPlan(t *testing.T) {
 			name: "a server that was never in an ensemble moves to first members that were chosen anew",
 			change: func(s *Snapshot) {
 				stillborn(s)
-				s.Cluster.Voters, s.Known = []string{"1"}, pulsarConfig([]int{1}, nil)
+				s.Peers.Decision.Held.Voters, s.Known = []string{"1"}, pulsarConfig([]int{1}, nil)
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "down\n",
@@ -365,38 +427,37 @@ func TestPlan(t *testing.T) {
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "again\n",
 				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
-				Statuses: status(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
 		{
 			name:   "the whole application goes",
 			change: func(s *Snapshot) { s.Leader, s.Planned, s.Dying = true, nil, true },
 			want: outline{
-				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
 			},
 		},
 		{
 			name: "garbage in the peer databag stays, and starts nothing",
 			change: func(s *Snapshot) {
-				s.Leader, s.Bag = true, ops.Bag{"zookeeper-voters": "x", "broker-turn": "pulsar/0"}
-				s.Cluster, s.ClusterErr, s.Known = cluster{}, `cannot read databag key "zookeeper-voters": x`, zk.Config{}
+				s.Leader, s.Peers = true, related(errors.New(`cannot read databag key "zookeeper-voters": x`), cluster{})
+				s.Known = zk.Config{}
 				s.State, s.Mode = containerState{Up: true}, ""
 			},
 			want: outline{
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "x"},
-				Statuses: status(juju.Blocked, `peer databag: cannot read databag key "zookeeper-voters": x; remove the wrong key or restore it from backup`),
+				Unit:     ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting},
+				Statuses: statusList(juju.Blocked, `peer databag: cannot read databag key "zookeeper-voters": x; remove the wrong key or restore it from backup`),
 			},
 		},
 		{
 			name: "garbage in the peer databag is mended by who knows better",
 			change: func(s *Snapshot) {
-				s.Leader, s.Bag, s.Offers = true, ops.Bag{"zookeeper-voters": "x"}, nil
-				s.Cluster, s.ClusterErr = cluster{Secret: "secret:s"}, `cannot read databag key "zookeeper-voters": x`
+				s.Leader, s.Peers, s.Offers = true, related(errors.New(`cannot read databag key "zookeeper-voters": x`), cluster{Secret: "secret:s"}), nil
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
-				Statuses: status(juju.Active, "ZooKeeper follower, 3 voters"),
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
 		{
@@ -406,20 +467,20 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, Statuses: status(juju.Active, "ZooKeeper follower, 3 voters + 1 observer"),
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters + 1 observer"),
 			},
 		},
 		{
 			name: "one unit",
 			change: func(s *Snapshot) {
 				s.Ordinal, s.Planned, s.Known, s.Mode = 0, []int{0}, pulsarConfig([]int{0}, nil), "leader"
-				s.Cluster.Voters = []string{"0"}
+				s.Peers.Decision.Held.Voters = []string{"0"}
 				desired, _ := layer(*s, s.Known)
 				s.State.Hash = pebble.Hash(desired, service)
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "leader\n",
-				Unit: ops.Bag{"zookeeper-state": serving}, Statuses: status(juju.Active, "ZooKeeper leader, 1 voter, not redundant"),
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, Statuses: statusList(juju.Active, "ZooKeeper leader, 1 voter, not redundant"),
 			},
 		},
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 )
 
 // All statuses of this half. Behind each wait: what ends it.
@@ -16,19 +17,20 @@ var (
 	waitingForSecret    = ops.Waiting("for the leader to share ZooKeeper's secret")          // the peer databag
 	waitingToJoin       = ops.Waiting("for the leader to take ZooKeeper in as a member")     // the peer databag
 	startingServer      = ops.Maintenance("starting ZooKeeper")                              // the watch's notice
-	restartDue          = ops.Maintenance("waiting for its turn to restart ZooKeeper")       // the peer databag
+	restarting          = ops.Maintenance("restarting ZooKeeper")                            // this hook
+	restartDue          = "new settings for ZooKeeper: %s"                                   // the peer databag
 	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup" // an operator
 )
 
-func statuses(s Snapshot, wanted cluster, wants bool) []juju.Status {
+func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
 	_, member := s.Known.Member(serverID(s.Ordinal))
 	switch {
 	case s.Dying:
 		return nil
-	case s.ClusterErr != "" && len(wanted.Voters) == 0:
-		return []juju.Status{ops.Blocked(fmt.Sprintf(brokenPeers, s.ClusterErr))}
+	case s.Peers.Decision.Problem != nil && len(wanted.Voters) == 0:
+		return []juju.Status{ops.Blocked(fmt.Sprintf(brokenPeers, s.Peers.Decision.Problem))}
 	case s.Options == nil:
-		return nil // the composition says which option is wrong
+		return nil // there is a wrong one
 	case len(wanted.Voters) == 0:
 		return []juju.Status{waitingForMembers}
 	case !s.State.Up:
@@ -43,8 +45,10 @@ func statuses(s Snapshot, wanted cluster, wants bool) []juju.Status {
 		return []juju.Status{ops.Waiting("to " + s.Failure)}
 	case !member:
 		return []juju.Status{waitingToJoin}
-	case wants:
-		return []juju.Status{restartDue}
+	case lock.Own.Wants && lock.May():
+		return []juju.Status{restarting}
+	case lock.Own.Wants:
+		return []juju.Status{ops.Maintenance(fmt.Sprintf(restartDue, lock.Reason()))}
 	}
 	return []juju.Status{ops.Active(activeMessage(s))}
 }
@@ -53,7 +57,7 @@ func statuses(s Snapshot, wanted cluster, wants bool) []juju.Status {
 func notServing(s Snapshot, wanted cluster) juju.Status {
 	voters, up := len(wanted.Voters), 0
 	for _, v := range s.Known.Voters() {
-		if s.Members[ordinalOf(v)].State == serving {
+		if s.Members[s.unit(ordinalOf(v))].State == serving {
 			up++
 		}
 	}

@@ -101,6 +101,9 @@ func Provides[Offer any, Request Validator](endpoint string) Provider[Offer, Req
 	return Provider[Offer, Request]{endpoint}
 }
 
+// Endpoint is the endpoint's name.
+func (e Provider[Offer, Request]) Endpoint() string { return e.endpoint }
+
 // Client is one relation of a Provider.
 type Client[Request any] struct {
 	// Relation is the relation's id.

@@ -82,6 +82,8 @@ func (e Peering[Member, Plan]) Write(relation string, member Member) Databag {
 // Whatever Juju does meanwhile, the units obey the last one, and a new leader
 // goes on from it.
 type Decision[Plan any] struct {
+	// Relation is the peer relation's id; "" if there is none.
+	Relation string
 	// Held is the last decision, this hook's included; its zero value before
 	// the first, and if Problem is set.
 	Held Plan
@@ -93,12 +95,11 @@ type Decision[Plan any] struct {
 	// mend, unless the leader knows better.
 	Problem error
 
-	relation string
-	raw      Bag
+	raw Bag
 }
 
 func readDecision[Plan any](u *Unit, relation string, bag Bag) Decision[Plan] {
-	d := Decision[Plan]{relation: relation, raw: bag}
+	d := Decision[Plan]{Relation: relation, raw: bag}
 	var problem *RemoteDataError
 	if d.Held, problem = accept[Plan](u.App(), bag); problem != nil {
 		d.Problem = problem.Err
@@ -120,14 +121,14 @@ func readDecision[Plan any](u *Unit, relation string, bag Bag) Decision[Plan] {
 // change, stay as they are: a newer revision of the charm may have written
 // them.
 func (d Decision[Plan]) Decide(leader bool, decide func(last Plan) (Plan, bool)) (Plan, []Databag) {
-	if !leader || d.relation == "" {
+	if !leader || d.Relation == "" {
 		return d.Held, nil
 	}
 	next, ok := decide(d.Held)
 	if !ok {
 		return d.Held, nil
 	}
-	bag, last := typedBag(d.relation, true, next), typedBag(d.relation, true, d.Held).Data
+	bag, last := typedBag(d.Relation, true, next), typedBag(d.Relation, true, d.Held).Data
 	for key, text := range bag.Data {
 		if raw, ok := d.raw[key]; ok && d.Problem == nil && text == last[key] {
 			bag.Data[key] = raw

@@ -2,81 +2,133 @@ package rolling_test
 
 import (
 	"testing"
+	"time"
 
-	"pgregory.net/rapid"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 )
 
-func TestTurn(t *testing.T) {
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// States of a unit.
+var (
+	fine     = rolling.State{Healthy: true}
+	due      = rolling.State{Healthy: true, Wants: true}
+	down     = rolling.State{}
+	downDue  = rolling.State{Wants: true}
+	fineDone = rolling.State{Healthy: true, Done: 7}
+)
+
+func turn(unit string, age time.Duration) rolling.Turn {
+	return rolling.Turn{Unit: unit, Number: 7, Since: now.Add(-age)}
+}
+
+// next is the turn after number 7.
+func next(unit string) rolling.Turn { return rolling.Turn{Unit: unit, Number: 8, Since: now} }
+
+// The leader is app/0.
+func TestNext(t *testing.T) {
 	t.Parallel()
-	type m = rolling.Member
-	tests := []struct {
-		name    string
-		holder  int
-		members []m
-		want    int
-	}{
-		{"no members", rolling.Nobody, nil, rolling.Nobody},
-		{"nobody wants", rolling.Nobody, []m{{0, false, true}, {1, false, true}}, rolling.Nobody},
-		{"first that wants", rolling.Nobody, []m{{2, true, true}, {0, false, true}, {1, true, true}}, 1},
-		{"holder has not restarted yet", 2, []m{{0, true, true}, {2, true, true}}, 2},
-		{"holder is starting", 2, []m{{0, true, true}, {2, false, false}}, 2},
-		{"holder is done", 2, []m{{0, true, true}, {2, false, true}}, 0},
-		{"holder has left", 5, []m{{0, true, true}, {2, false, true}}, 0},
-		{"somebody is down", rolling.Nobody, []m{{0, true, true}, {2, false, false}}, rolling.Nobody},
-		{"the one that is down wants", rolling.Nobody, []m{{0, true, true}, {2, true, false}}, 2},
+	type members = map[string]rolling.State
+	none := rolling.Turn{}
+	// missed is a turn after another was lost.
+	missed := func(turn rolling.Turn, unit string, number int) rolling.Turn {
+		turn.Missed = map[string]int{unit: number}
+		return turn
 	}
-	for _, test := range tests {
+	for _, test := range []struct {
+		name   string
+		turn   rolling.Turn
+		own    rolling.State
+		others members
+		want   rolling.Turn
+	}{
+		{"a unit alone needs no turn", none, due, nil, none},
+		{"nobody wants", none, fine, members{"app/1": fine}, none},
+		{"the first that wants", none, fine, members{"app/2": due, "app/1": due, "app/10": due}, rolling.Turn{Unit: "app/1", Number: 1, Since: now}},
+		{"the leader too", none, due, members{"app/1": due}, rolling.Turn{Unit: "app/0", Number: 1, Since: now}},
+		{"the holder has not restarted yet", turn("app/2", 0), due, members{"app/2": due}, turn("app/2", 0)},
+		{"the holder is starting", turn("app/2", time.Minute), due, members{"app/2": down}, turn("app/2", time.Minute)},
+		{"the holder's databag is of before its turn", turn("app/2", 0), due, members{"app/2": fine}, turn("app/2", 0)},
+		{"the holder is done", turn("app/2", 0), due, members{"app/1": due, "app/2": fineDone}, next("app/0")},
+		{"the next in order, not the first again", turn("app/0", 0), rolling.State{Healthy: true, Wants: true, Done: 7}, members{"app/1": due, "app/2": due}, next("app/1")},
+		{"nobody wants any more: the last turn stays, and nothing is written", turn("app/2", 0), fine, members{"app/2": fineDone}, turn("app/2", 0)},
+		{"the holder has left", turn("app/5", 0), fine, members{"app/1": due}, next("app/1")},
+		{"the holder has lost its lease", turn("app/1", rolling.Lease), fine, members{"app/1": due, "app/2": due}, missed(next("app/2"), "app/1", 7)},
+		{"who has lost one gets no other", missed(turn("app/2", 0), "app/1", 6), fine, members{"app/1": due, "app/2": fineDone}, missed(turn("app/2", 0), "app/1", 6)},
+		{"before a sign of life", missed(turn("app/2", 0), "app/1", 6), fine, members{"app/1": {Healthy: true, Wants: true, Done: 6}, "app/2": fineDone}, next("app/1")},
+		{"the same, and nobody else wants: it must come back first", turn("app/1", rolling.Lease), fine, members{"app/1": due, "app/2": fine}, turn("app/1", rolling.Lease)},
+		{"a holder that does not come back up stops a rollout", turn("app/1", rolling.Lease), due, members{"app/1": down, "app/2": due}, turn("app/1", rolling.Lease)},
+		{"but not the cure of another", turn("app/1", rolling.Lease), due, members{"app/1": down, "app/2": downDue}, missed(next("app/2"), "app/1", 7)},
+		{"a holder that gives its turn back has it again", turn("app/1", 0), fine, members{"app/1": {Healthy: true, Wants: true, Done: 7}}, next("app/1")},
+		{"somebody is down", none, due, members{"app/1": due, "app/2": down}, none},
+		{"the one that is down wants", none, due, members{"app/1": due, "app/2": downDue}, rolling.Turn{Unit: "app/2", Number: 1, Since: now}},
+		{"a turn of the future counts for nothing", turn("app/1", -time.Hour), due, members{"app/1": due}, missed(next("app/0"), "app/1", 7)},
+		{"a lost databag does not bring numbers again", none, due, members{"app/1": fineDone}, next("app/0")},
+		{"the unit of the same name is another: it has said nothing", turn("app/1", time.Minute), due, members{"app/1": down}, turn("app/1", time.Minute)},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if got := rolling.Turn(test.holder, test.members); got != test.want {
-				t.Errorf("Turn(%d, %v) = %d, want %d", test.holder, test.members, got, test.want)
+			lock := rolling.Lock{Now: now, Unit: "app/0", Own: test.own, Others: test.others, Turn: test.turn}
+			if diff := cmp.Diff(test.want, lock.Next(), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("Next() (-want +got):\n%s", diff)
+			}
+			lock.Turn = lock.Next()
+			if diff := cmp.Diff(lock.Turn, lock.Next()); diff != "" {
+				t.Errorf("told of its own write, the leader gives the turn on:\n%s", diff)
 			}
 		})
 	}
+	dying := rolling.Lock{Now: now, Unit: "app/0", Leaving: true, Own: down, Others: members{"app/1": due, "app/2": fine}, Turn: turn("app/0", 0)}
+	if diff := cmp.Diff(next("app/1"), dying.Next(), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("Next() of a leader that leaves (-want +got):\n%s", diff)
+	}
 }
 
-// Whatever the order in which units act, at most one is down by a restart of
-// its own, and in the end all run on what they should.
-func TestTurnRollsOneAtATime(t *testing.T) {
+// The unit is app/1.
+func TestHolder(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		members := make([]rolling.Member, rapid.IntRange(1, 6).Draw(t, "units"))
-		for i := range members {
-			members[i] = rolling.Member{Ordinal: i, Wants: rapid.Bool().Draw(t, "wants"), Healthy: true}
-		}
-		turn := rolling.Nobody
-		for range 200 {
-			i := rapid.IntRange(0, len(members)).Draw(t, "who acts")
-			switch {
-			case i == len(members):
-				turn = rolling.Turn(turn, members)
-			case members[i].Wants && turn == i:
-				members[i].Wants, members[i].Healthy = false, false
-			case !members[i].Healthy:
-				members[i].Healthy = true
+	type members = map[string]rolling.State
+	others := members{"app/0": fine, "app/2": fine}
+	for _, test := range []struct {
+		name   string
+		turn   rolling.Turn
+		own    rolling.State
+		others members
+		may    bool
+		done   int
+		reason string
+	}{
+		{"alone", rolling.Turn{}, due, nil, true, 0, ""},
+		{"nobody's turn", rolling.Turn{}, due, others, false, 0, "waiting for its turn to restart"},
+		{"another's turn", turn("app/2", 0), due, others, false, 0, "waiting for app/2 to restart first"},
+		{"another's turn, over", turn("app/2", 0), due, members{"app/2": fineDone}, false, 0, "waiting for its turn to restart"},
+		{"another's turn, lost", turn("app/2", rolling.Lease), due, members{"app/2": down}, false, 0, "waiting for app/2 to be healthy before a restart"},
+		{"somebody is down", rolling.Turn{}, due, members{"app/0": fine, "app/2": down}, false, 0, "waiting for app/2 to be healthy before a restart"},
+		{"its turn", turn("app/1", time.Minute), due, others, true, 0, ""},
+		{"its turn, over", turn("app/1", 0), rolling.State{Healthy: true, Wants: true, Done: 7}, others, false, 7, "waiting for its turn to restart"},
+		{"its turn, and somebody is down: it gives it back", turn("app/1", 0), due, members{"app/0": down}, false, 7, "waiting for app/0 to be healthy before a restart"},
+		{"the same, but down itself", turn("app/1", 0), downDue, members{"app/0": down}, true, 0, ""},
+		{"too late in its turn: it gives it back", turn("app/1", rolling.Lease/2), due, others, false, 7, "waiting for its turn to restart"},
+		{"restarted, and starting", turn("app/1", 0), down, others, false, 0, ""},
+		{"restarted, and healthy again", turn("app/1", time.Hour), fine, others, false, 7, ""},
+		{"it has missed a turn, and is here again", rolling.Turn{Unit: "app/2", Number: 8, Missed: map[string]int{"app/1": 7}}, due, others, false, 7, "waiting for its turn to restart"},
+		{"a new unit, of the name of one that had the turn", turn("app/1", 0), down, others, false, 0, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			lock := rolling.Lock{Now: now, Unit: "app/1", Own: test.own, Others: test.others, Turn: test.turn}
+			if test.own.Wants && lock.May() != test.may {
+				t.Errorf("May() = %v", lock.May())
 			}
-			down := 0
-			for _, m := range members {
-				if !m.Healthy {
-					down++
-				}
+			if got := lock.State(); got.Done != test.done || got.Wants != test.own.Wants || got.Healthy != test.own.Healthy {
+				t.Errorf("State() = %+v, want done %d", got, test.done)
 			}
-			if down > 1 {
-				t.Fatalf("%d units are down: %v", down, members)
+			if test.own.Wants && lock.Reason() != test.reason {
+				t.Errorf("Reason() = %q, want %q", lock.Reason(), test.reason)
 			}
-		}
-		for range len(members) {
-			turn = rolling.Turn(turn, members)
-			if turn != rolling.Nobody {
-				members[turn] = rolling.Member{Ordinal: turn, Healthy: true}
-			}
-		}
-		for _, m := range members {
-			if m.Wants || !m.Healthy {
-				t.Fatalf("unit %d never had its turn: %v", m.Ordinal, members)
-			}
-		}
-	})
+		})
+	}
 }

@@ -86,7 +86,7 @@ func (s *stage) play(c *model.Context) error {
 	if c.Hook().Kind == juju.RelationJoined {
 		switch juju.Application(c.Unit()) {
 		case "bookie":
-			if err := write(c, "cluster", false, ops.Bag{"healthy": "true", "restart-wanted": "false"}); err != nil {
+			if err := write(c, "cluster", false, ops.Bag{"restart": `{"healthy":true}`}); err != nil {
 				return err
 			}
 		case "pulsar":
