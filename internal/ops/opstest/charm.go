@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,8 +18,12 @@ import (
 // once.
 type Charm struct{ charm *model.Charm }
 
+// containerName is Kubernetes' rule for the name of a container.
+var containerName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+
 // Parse reads metadata.yaml and, if the charm has them, config.yaml and
-// actions.yaml, by their names, as Juju does. The error is Juju's.
+// actions.yaml, by their names, as Juju does. The error is Juju's, or what
+// Juju would come to see only later.
 func Parse(files map[string][]byte) (*Charm, error) {
 	files = maps.Clone(files)
 	if files["manifest.yaml"] == nil {
@@ -28,9 +33,14 @@ func Parse(files map[string][]byte) (*Charm, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, binding := range charm.ExtraBindings {
-		if _, ok := charm.Endpoint(binding); ok {
-			return nil, fmt.Errorf("cannot read charm %q: extra-binding %q has the name of an endpoint", charm.Name, binding)
+	for _, container := range charm.Containers {
+		if len(container.Name) > 63 || !containerName.MatchString(container.Name) || container.Name == "charm" {
+			return nil, fmt.Errorf("cannot read charm %q: container %q: Kubernetes takes at most 63 of a to z, 0 to 9 and inner hyphens, and \"charm\" is Juju's", charm.Name, container.Name)
+		}
+	}
+	for _, spec := range charm.Storage {
+		if !appName.MatchString(spec.Name) {
+			return nil, fmt.Errorf("cannot read charm %q: storage %q: not a name for a storage", charm.Name, spec.Name)
 		}
 	}
 	return &Charm{charm}, nil

@@ -149,7 +149,27 @@ func (s *scene) after(given State, hook model.Hook, done bool, after model.After
 		given.Relations = append(given.Relations, r)
 	}
 	given.Secrets = s.secretsAfter(given.Secrets, after.Secrets)
+	if done && hook.Kind == juju.RelationBroken {
+		left := scene{charm: s.charm, state: given}
+		left.state.App = s.state.App
+		given.Secrets = left.forget(given.Secrets)
+	}
 	return given
+}
+
+// forget drops what ended with a relation: grants over it, and secrets of an
+// application that this unit has no more to do with.
+func (s *scene) forget(secrets []Secret) []Secret {
+	for i, secret := range secrets {
+		secrets[i].Grants = slices.DeleteFunc(secret.Grants, func(g Grant) bool {
+			_, ok := s.relation(g.Relation)
+			return g.Relation != "" && !ok
+		})
+	}
+	return slices.DeleteFunc(secrets, func(secret Secret) bool {
+		owner, own := s.owner(secret)
+		return !own && owner != ofModel && !s.related(owner)
+	})
 }
 
 // jujuKeys are written into unit databags by Juju itself.

@@ -117,6 +117,10 @@ func (f *Fake) restoreFile(name string, file FileState) error {
 		return err
 	}
 	if !isDir {
+		// Push would give directories that it makes to the file's owner.
+		if err := f.files.makeDir(path.Dir(name), 0o755, "root", "root"); err != nil {
+			return err
+		}
 		return f.files.write(pebble.File{Path: name, Content: []byte(file.Content), Mode: file.Mode, User: file.User, Group: file.Group})
 	}
 	if err := f.files.makeDir(clean, 0o755, "root", "root"); err != nil {
