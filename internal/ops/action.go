@@ -39,10 +39,10 @@ type ParamError struct {
 func (e *ParamError) Error() string { return fmt.Sprintf("parameter %s: %s", e.Param, e.Reason) }
 
 // Params fills the struct that into points to. Fields are tagged
-// `param:"name"` and are of type string, int, float64 or bool; a tag
-// `oneof:"a b"` lists what is allowed, `min:"1"` and `max:"10"` bound a
-// number. An absent parameter leaves its field as it is; a wrong one is a
-// *ParamError.
+// `param:"name"` and are of type string, int, float64 or bool, or, for arrays
+// and objects, of what encoding/json makes of them; a tag `oneof:"a b"` lists
+// what is allowed, `min:"1"` and `max:"10"` bound a number. An absent parameter
+// leaves its field as it is; a wrong one is a *ParamError.
 func (a *Action) Params(into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -96,8 +96,18 @@ func checkParam(field reflect.StructField, value reflect.Value) error {
 	return nil
 }
 
-// Set adds a result. A key is lower case with inner hyphens; dots nest.
-func (a *Action) Set(key string, value any) { a.results[key] = fmt.Sprint(value) }
+// Set adds a result. A key is of lower-case letters, digits and inner hyphens,
+// dots nest; stdout, stderr and their encodings are Juju's own. A map nests
+// too; anything else is what fmt.Sprint makes of it, so a Secret stays one.
+func (a *Action) Set(key string, value any) {
+	if v := reflect.ValueOf(value); v.Kind() == reflect.Map && v.Type().Key().Kind() == reflect.String {
+		for inner, element := range v.Seq2() {
+			a.Set(key+"."+inner.String(), element.Interface())
+		}
+		return
+	}
+	a.results[key] = fmt.Sprint(value)
+}
 
 // Logf tells the operator of progress, at once.
 func (a *Action) Logf(ctx context.Context, format string, args ...any) {

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -93,8 +94,16 @@ func setOption(field reflect.Value, value any) error {
 				return nil
 			}
 		}
+	case []any, map[string]any: // of an action
+		text, err := json.Marshal(value)
+		if err == nil {
+			err = json.Unmarshal(text, field.Addr().Interface())
+		}
+		if err == nil {
+			return nil
+		}
 	}
-	return fmt.Errorf("%v is not of type %s", value, field.Kind())
+	return fmt.Errorf("%s is not of type %s", excerpt(fmt.Sprint(value)), field.Type())
 }
 
 func oneOf(value any, allowed []string) error {

@@ -68,6 +68,9 @@ func dispatch(ctx context.Context, charm Charm) error {
 	}
 	// The agent waits for open connections after the hook.
 	defer closer.Close()
+	if _, slow := tools.(*hooktool.Fork); slow && env.Hook.Kind != juju.Action {
+		fmt.Println("running the hook tools on PATH: the agent's socket cannot be reached")
+	}
 	return Run(ctx, Host{
 		Environment: env,
 		Tools:       tools,

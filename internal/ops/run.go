@@ -51,9 +51,14 @@ func Run(ctx context.Context, host Host, charm Charm) (err error) {
 			u.security(ctx, "sys_crash:panic", fmt.Sprintf("hook %s panicked", u.hook))
 		}
 	}()
-	if u.hook.Kind == juju.Action {
+	switch u.hook.Kind {
+	case juju.CollectMetrics, juju.MeterStatusChanged, juju.PreSeriesUpgrade, juju.PostSeriesUpgrade:
+		// Of machines and of old versions, some without most hook tools.
+		u.log.Debug("ignoring hook", "hook", u.hook.String())
+		return nil
+	case juju.Action:
 		err = u.runAction(ctx, charm)
-	} else {
+	default:
 		err = u.reconcile(ctx, charm)
 	}
 	if err == nil {
