@@ -335,9 +335,9 @@ func (a *agent) environment(run *model.Context) juju.Environment {
 
 // tools answers the hook's tools out of the model.
 func (a *agent) tools(run *model.Context) jujuc.Handler {
-	d, known, logged := a.u.d, model.Tools(), 0
+	d, logged := a.u.d, 0
 	return func(call jujuc.Request) (jujuc.Response, error) {
-		if !slices.Contains(known, call.CommandName) {
+		if !slices.Contains(model.Tools(), call.CommandName) || !run.HasTool(call.CommandName) {
 			return jujuc.Response{}, jujuc.UnknownCommand(call.CommandName)
 		}
 		files := func(path string) ([]byte, error) {

@@ -24,6 +24,7 @@ type Context struct {
 	notLeader bool // is-leader said no; it does not change its mind
 	appBags   map[string]map[string]string
 	log       []LogLine
+	writer    func(path string, data []byte) error
 
 	// Written, not yet sent.
 	unitData map[int]map[string]string
@@ -46,6 +47,10 @@ func (c *Context) Unit() string { return c.unit.Name }
 // Hook is the hook that runs.
 func (c *Context) Hook() Hook { return c.hook }
 
+// SetWriter gives the tools' option -o/--output its files. Without it they are
+// refused, as on a file system that cannot be written.
+func (c *Context) SetWriter(write func(path string, data []byte) error) { c.writer = write }
+
 // Log is what the hook logged so far.
 func (c *Context) Log() []LogLine { return c.log }
 
@@ -59,13 +64,9 @@ func (m *Model) Running(unit string) *Context { return m.running[unit] }
 // charm directory, context id, socket and paths.
 func (c *Context) Environment() juju.Environment {
 	m, u, h := c.model, c.unit, c.hook
-	version, err := juju.ParseVersion(m.options.Version)
-	if err != nil {
-		version = juju.Version{}
-	}
 	e := juju.Environment{
 		Hook: h.Hook, UnitName: u.Name, ModelName: m.options.Name, ModelUUID: m.options.UUID,
-		Version: version, ClusterDomain: m.options.ClusterDomain,
+		Version: m.version, ClusterDomain: m.options.ClusterDomain,
 	}
 	if h.Relation() {
 		e.Relation, e.RelationID = h.Name, h.RelationID
@@ -194,6 +195,9 @@ func (c *Context) flush() error {
 		return err
 	}
 	if err := c.checkState(); err != nil {
+		return err
+	}
+	if err := c.checkStorage(); err != nil {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.unitData)) {

@@ -38,6 +38,7 @@ type Options struct {
 // back, call PodUp for each agent that is still there (it was restarted).
 type Model struct {
 	options   Options
+	version   juju.Version // of options
 	now       string
 	change    uint64
 	counters  counters
@@ -98,6 +99,8 @@ func madeUUID(name string) string {
 }
 
 func (m *Model) init() {
+	// A version that cannot be read is as old as can be.
+	m.version, _ = juju.ParseVersion(m.options.Version)
 	if m.counters.Storage == nil {
 		m.counters.Storage = make(map[string]int)
 	}

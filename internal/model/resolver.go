@@ -329,13 +329,4 @@ func (r *relation) differences(u *unit, v *member, broken bool) (left, joined, c
 }
 
 // before says whether Juju's major version is below.
-func (m *Model) before(major int) bool {
-	n := 0
-	for _, c := range m.options.Version {
-		if c < '0' || c > '9' {
-			break
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n < major
-}
+func (m *Model) before(major int) bool { return m.version.Major < major }

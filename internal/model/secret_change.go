@@ -112,6 +112,25 @@ func nextRotation(policy string, now time.Time) string {
 	return next.Format(time.RFC3339)
 }
 
+// granted is a secret's grants with the change.
+func (change *secretChange) granted(grants []grant) []grant {
+	if len(change.grants)+len(change.revokes) == 0 {
+		return grants
+	}
+	var out []grant
+	for _, g := range grants {
+		if !slices.ContainsFunc(change.revokes, g.revokedBy) {
+			out = append(out, g)
+		}
+	}
+	for _, g := range change.grants {
+		if !slices.Contains(out, g) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
 // checkSecrets refuses the hook's changes as a whole if one is not allowed.
 func (c *Context) checkSecrets(leader bool) error {
 	for _, id := range slices.Sorted(maps.Keys(c.secrets)) {
@@ -146,16 +165,7 @@ func (c *Context) flushSecrets() {
 				m.revise(s, change.content)
 			}
 		}
-		for _, g := range change.grants {
-			if !slices.Contains(s.Grants, g) {
-				s.Grants = append(s.Grants, g)
-			}
-		}
-		for _, revoked := range change.revokes {
-			s.Grants = slices.DeleteFunc(s.Grants, func(g grant) bool {
-				return g.Target == revoked.Target && (revoked.Relation < 0 || g.Relation == revoked.Relation)
-			})
-		}
+		s.Grants = change.granted(s.Grants)
 		for _, number := range change.dropped {
 			m.removeSecret(s, number)
 		}

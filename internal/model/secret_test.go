@@ -100,3 +100,113 @@ func TestSecretLife(t *testing.T) {
 	use("app/0", call{line: "secret-remove " + uri})
 	use("app/0", call{line: "secret-ids --format=json", want: "null"})
 }
+
+// TestSecretGrants: a grant to a unit stands in the way of one to its
+// application; a hook may take back what it granted; a grant ends with its
+// relation.
+func TestSecretGrants(t *testing.T) {
+	t.Parallel()
+	m := pair(t)
+	use := func(unit string, calls ...call) {
+		t.Helper()
+		c := during(t, m, unit)
+		check(t, c, calls)
+		must(t, c.End(Outcome{}))
+		settle(t, m)
+	}
+	const uri = "secret:d0000000000000000001"
+	info := func(access string) call {
+		return call{line: "secret-info-get " + uri + " --format=json", want: `{"d0000000000000000001":{"revision":1,"label":"","owner":"application"` + access + `}}`}
+	}
+	use("app/0", call{line: "secret-add token=one", want: uri})
+	use("app/0",
+		call{line: "secret-grant " + uri + " -r db:1 --unit db/0"},
+		info(`,"access":[{"target":"unit-db-0","scope":"relation-app.db#db.clients","role":"view"}]`),
+		call{line: "secret-grant " + uri + " -r db:1", want: "!1 any unit level grants need to be revoked before granting access to the corresponding application"},
+		call{line: "secret-revoke " + uri, want: "!2 missing relation or application or unit"},
+	)
+	use("db/0", call{line: "secret-get " + uri + " token", want: "one"})
+	use("app/0",
+		call{line: "secret-revoke " + uri + " --unit db/0"}, info(""),
+		call{line: "secret-grant " + uri + " -r db:1"},
+		call{line: "secret-revoke " + uri + " --app db"},
+		call{line: "secret-grant " + uri + " -r db:1"},
+		info(`,"access":[{"target":"application-db","scope":"relation-app.db#db.clients","role":"view"}]`),
+	)
+	use("db/0", call{line: "secret-get " + uri + " token", want: "one"})
+	must(t, m.RemoveRelation("app", "db"))
+	settle(t, m)
+	use("db/0", call{line: "secret-get " + uri, want: "!1 permission denied"})
+	use("app/0", info(""))
+}
+
+// TestSecretsOfNewLeader: a secret of the application is the leader's, whoever
+// that is; a unit's stays the unit's and goes with it.
+func TestSecretsOfNewLeader(t *testing.T) {
+	t.Parallel()
+	m := pair(t)
+	c := during(t, m, "app/0")
+	check(t, c, []call{
+		{line: "secret-add --label ours token=one", want: "secret:d0000000000000000001"},
+		{line: "secret-add --owner unit --label mine token=one", want: "secret:d0000000000000000002"},
+		{line: "secret-add --label other token=one", want: "secret:d0000000000000000003"},
+		{line: "secret-set secret:d0000000000000000003 --label ours", want: `!1 secret with label "ours" already exists`},
+	})
+	must(t, c.End(Outcome{}))
+	must(t, m.SetLeader("app", "app/1"))
+	settle(t, m)
+	must(t, m.SecretRotationDue("secret:d0000000000000000001"))
+	must(t, m.SecretRotationDue("secret:d0000000000000000002"))
+	if diff := cmp.Diff([]string{"app/0 secret-rotate", "app/1 secret-rotate"}, settle(t, m)); diff != "" {
+		t.Error(diff)
+	}
+	c = during(t, m, "app/1")
+	check(t, c, []call{
+		{line: "secret-ids --format=json", want: `["d0000000000000000001","d0000000000000000003"]`},
+		{line: "secret-set secret:d0000000000000000001 token=two"},
+		{line: "secret-info-get --label ours --format=json", want: `{"d0000000000000000001":{"revision":2,"label":"ours","owner":"application"}}`},
+		{line: "secret-info-get --label mine", want: `!1 secret "mine" not found`},
+	})
+	must(t, c.End(Outcome{}))
+	c = during(t, m, "app/0")
+	check(t, c, []call{
+		{line: "secret-ids --format=json", want: `["d0000000000000000002"]`},
+		{line: "secret-set secret:d0000000000000000001 token=three", want: "!1 this unit is not the leader"},
+		{line: "secret-get --label mine --format=json", want: `{"token":"one"}`},
+	})
+	must(t, c.End(Outcome{}))
+}
+
+// TestConsumedRevisions: a consumer stays on its revision until it refreshes, at
+// once and even if the hook fails; the last to leave a revision makes it obsolete.
+func TestConsumedRevisions(t *testing.T) {
+	t.Parallel()
+	m := pair(t)
+	must(t, m.Scale("db", 2))
+	must(t, m.PodUp("db/1", PodInfo{Address: "10.1.0.8", Fresh: true}))
+	settle(t, m)
+	const uri = "secret:d0000000000000000001"
+	use := func(unit string, exit int, calls ...call) {
+		t.Helper()
+		c := during(t, m, unit)
+		check(t, c, calls)
+		must(t, c.End(Outcome{ExitCode: exit}))
+	}
+	use("app/0", 0, call{line: "secret-add token=one", want: uri}, call{line: "secret-grant " + uri + " -r db:1"})
+	for _, unit := range []string{"db/0", "db/1"} {
+		use(unit, 0, call{line: "secret-get " + uri + " token", want: "one"})
+	}
+	use("app/0", 0, call{line: "secret-set " + uri + " token=two"})
+	settle(t, m)
+	use("db/0", 1, call{line: "secret-get " + uri + " token --refresh", want: "two"})
+	if next := m.Next("app/0"); len(next) > 0 {
+		t.Errorf("db/1 reads revision 1, and the owner would run %v", describe(next))
+	}
+	must(t, m.RetryDue("db/0"))
+	settle(t, m)
+	use("db/0", 0, call{line: "secret-get " + uri + " token", want: "two"})
+	use("db/1", 0, call{line: "secret-get " + uri + " token --refresh", want: "two"})
+	if next := m.Next("app/0"); len(next) != 1 || next[0].SecretRevision != 1 {
+		t.Errorf("nobody reads revision 1, and the owner would run %v", describe(next))
+	}
+}

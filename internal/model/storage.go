@@ -70,16 +70,37 @@ func (m *Model) AddStorage(unit, name string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("cannot add storage: charm storage %q not found", name)
 	}
-	have := 0
-	for _, s := range u.Storages {
-		if s.Name == name && s.Life == string(alive) {
-			have++
-		}
+	if u.Life != alive {
+		return "", fmt.Errorf("cannot add storage: unit %q is not alive", unit)
 	}
-	if spec.MaxCount >= 0 && have >= spec.MaxCount {
+	if spec.MaxCount >= 0 && u.countStorage(name) >= spec.MaxCount {
 		return "", fmt.Errorf("cannot add storage: at most %d instances of %q may be attached", spec.MaxCount, name)
 	}
 	return m.addStorage(u, spec).ID, nil
+}
+
+// countStorage is the number of a unit's living storages of a name.
+func (u *unit) countStorage(name string) int {
+	n := 0
+	for _, s := range u.Storages {
+		if s.Name == name && s.Life == string(alive) {
+			n++
+		}
+	}
+	return n
+}
+
+// checkStorage refuses more storages than the charm may have.
+func (c *Context) checkStorage() error {
+	wanted := make(map[string]int)
+	for _, name := range c.storage {
+		wanted[name]++
+		spec, _ := c.unit.charm.StorageSpec(name)
+		if spec.MaxCount >= 0 && c.unit.countStorage(name)+wanted[name] > spec.MaxCount {
+			return fmt.Errorf("cannot apply changes: adding storage %q: at most %d instances of it may be attached", name, spec.MaxCount)
+		}
+	}
+	return nil
 }
 
 // DetachStorage makes a unit's storage go away.

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"gopkg.in/yaml.v2"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 )
 
 // tool is one call of a hook tool.
@@ -24,6 +24,8 @@ type tool struct {
 	out      []byte
 	err      []byte
 	format   string
+	file     string // the output goes to it
+	spelled  string // how the arguments name the relation
 }
 
 // usageError is a mistake in flags or arguments: exit code 2.
@@ -32,6 +34,9 @@ type usageError struct{ text string }
 func (e *usageError) Error() string { return e.text }
 
 func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// errHelp says that the arguments ask for help.
+var errHelp = errors.New("help requested")
 
 // errStdin says that the tool has to be called again with its input.
 var errStdin = errors.New("hook tool requires stdin, none supplied")
@@ -45,13 +50,24 @@ func (c *Context) Run(name string, args []string, stdin []byte, stdinSet bool, f
 	}
 	t := &tool{Context: c, name: name, args: args, stdin: stdin, stdinSet: stdinSet, files: files}
 	run := t.find(name)
-	if run == nil {
-		return 1, nil, fmt.Appendf(nil, "ERROR bad request: unknown command: %s\n", name), false
+	if run == nil || !c.HasTool(name) {
+		unknown := "unknown command"
+		if !c.model.before(4) {
+			unknown = "unknown hook command"
+		}
+		return 1, nil, fmt.Appendf(nil, "ERROR bad request: %s: %s\n", unknown, name), false
 	}
 	err := run()
+	if err == nil && t.file != "" {
+		if err = t.writeFile(); err == nil {
+			t.out = nil
+		}
+	}
 	switch wrong := (*usageError)(nil); {
 	case err == nil:
 		return 0, t.out, t.err, false
+	case err == errHelp:
+		return 0, fmt.Appendf(nil, "Usage: %s [options]\n", name), nil, false
 	case err == errStdin:
 		return 1, nil, nil, true
 	case errors.As(err, &wrong):
@@ -68,8 +84,29 @@ const toolNames = "action-fail action-get action-log action-set application-vers
 	"secret-remove secret-revoke secret-set state-delete state-get state-set status-get status-set " +
 	"storage-add storage-get storage-list unit-get"
 
-// Tools are the names of all hook tools, sorted.
+// Tools are the names of all hook tools of all versions of Juju that are
+// modelled, sorted; see HasTool.
 func Tools() []string { return strings.Fields(toolNames) }
+
+// HasTool says whether the model's Juju has the tool for this hook. Secrets
+// came with 3.0, secret-info-get with 3.0.2, relation-model-get with 3.6.2; 4.0
+// lost leadership settings and has the tools of actions only in actions.
+func (c *Context) HasTool(name string) bool {
+	v := c.model.version
+	switch {
+	case name == "secret-info-get":
+		return v.AtLeast(3, 0, 2)
+	case strings.HasPrefix(name, "secret-"):
+		return v.AtLeast(3, 0, 0)
+	case name == "relation-model-get":
+		return v.HasRelationModel()
+	case name == "leader-get" || name == "leader-set":
+		return c.model.before(4)
+	case strings.HasPrefix(name, "action-"):
+		return c.model.before(4) || c.hook.Kind == juju.Action
+	}
+	return true
+}
 
 func (t *tool) find(name string) func() error {
 	switch name {
@@ -146,44 +183,81 @@ func (t *tool) find(name string) func() error {
 type flags map[string]any
 
 // parse takes the flags out of the arguments. They may follow positional
-// arguments; "--" ends them.
+// arguments; "--" ends them. Names of one letter stand behind one hyphen,
+// alone, in groups or with their value, longer ones behind two.
 func (t *tool) parse(known flags) error {
 	var rest []string
-	for i := 0; i < len(t.args); i++ {
-		arg := t.args[i]
+	args := t.args
+	next := func(spelled string) (string, error) {
+		if len(args) == 0 {
+			return "", usage("option needs an argument: %s", spelled)
+		}
+		value := args[0]
+		args = args[1:]
+		return value, nil
+	}
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
 		if arg == "--" {
-			rest = append(rest, t.args[i+1:]...)
+			rest = append(rest, args...)
 			break
 		}
 		if len(arg) < 2 || arg[0] != '-' {
 			rest = append(rest, arg)
 			continue
 		}
-		name, value, valued := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		switch target := known[name].(type) {
-		case *bool:
-			*target = true
-			if valued {
-				set, err := strconv.ParseBool(value)
-				if err != nil {
-					return usage("invalid value %q for option %s: %v", value, arg, err)
-				}
-				*target = set
+		if arg[1] == '-' {
+			name, value, valued := strings.Cut(arg[2:], "=")
+			if err := t.setFlag(known, name, "--"+name, value, valued, next); err != nil {
+				return err
 			}
-		case *string:
-			if !valued {
-				if i+1 >= len(t.args) {
-					return usage("option needs an argument: %s", arg)
-				}
-				i++
-				value = t.args[i]
+			continue
+		}
+		for letters := arg[1:]; letters != ""; {
+			name, more := letters[:1], letters[1:]
+			_, isBool := known[name].(*bool)
+			letters = ""
+			if isBool {
+				letters, more = more, ""
 			}
-			*target = value
-		default:
-			return usage("option provided but not defined: %s", arg)
+			if err := t.setFlag(known, name, "-"+name, more, more != "", next); err != nil {
+				return err
+			}
 		}
 	}
 	t.args = rest
+	return nil
+}
+
+func (t *tool) setFlag(known flags, name, spelled, value string, valued bool, next func(string) (string, error)) error {
+	switch target := known[name].(type) {
+	case *bool:
+		*target = true
+		if valued {
+			set, err := strconv.ParseBool(value)
+			if err != nil {
+				return usage("invalid value %q for option %s: %v", value, spelled, err)
+			}
+			*target = set
+		}
+	case *string:
+		if !valued {
+			var err error
+			if value, err = next(spelled); err != nil {
+				return err
+			}
+		}
+		*target = value
+		if spelled == "--relation" {
+			t.spelled = spelled
+		}
+	default:
+		if name == "help" || name == "h" {
+			return errHelp
+		}
+		return usage("option provided but not defined: %s", spelled)
+	}
 	return nil
 }
 
@@ -191,10 +265,9 @@ func (t *tool) parse(known flags) error {
 func (t *tool) output(format string, known flags) error {
 	t.format = format
 	if known == nil {
-		known = flags{}
+		known = make(flags, 3)
 	}
-	var file string
-	known["format"], known["o"], known["output"] = &t.format, &file, &file
+	known["format"], known["o"], known["output"] = &t.format, &t.file, &t.file
 	if err := t.parse(known); err != nil {
 		return err
 	}
@@ -207,10 +280,15 @@ func (t *tool) output(format string, known flags) error {
 	default:
 		return usage("invalid value %q for option --format: unknown format %q", t.format, t.format)
 	}
-	if file != "" {
-		return fmt.Errorf("cannot write %q: output files are not modelled", file)
-	}
 	return nil
+}
+
+// writeFile writes the output to the file that -o names.
+func (t *tool) writeFile() error {
+	if t.writer == nil {
+		return fmt.Errorf("open %s: read-only file system", t.file)
+	}
+	return t.writer(t.file, t.out)
 }
 
 // atMost refuses further arguments.
@@ -234,42 +312,38 @@ func (t *tool) write(value any) error {
 	case "yaml":
 		return t.writeYAML(value)
 	}
+	// An empty text prints nothing.
+	var text string
 	switch v := value.(type) {
 	case nil:
 	case string:
-		t.out = append([]byte(v), '\n')
+		text = v
 	case bool:
-		t.out = []byte("False\n")
+		text = "False"
 		if v {
-			t.out = []byte("True\n")
+			text = "True"
 		}
-	case int64:
-		t.out = strconv.AppendInt(nil, v, 10)
-		t.out = append(t.out, '\n')
-	case float64:
-		t.out = strconv.AppendFloat(nil, v, 'f', -1, 64)
-		t.out = append(t.out, '\n')
 	case []string:
-		if len(v) > 0 {
-			t.out = []byte(strings.Join(v, "\n") + "\n")
-		}
+		text = strings.Join(v, "\n")
 	default:
 		return t.writeYAML(value)
+	}
+	if text != "" {
+		t.out = append([]byte(text), '\n')
 	}
 	return nil
 }
 
+// writeYAML prints as Juju does, with the same library.
 func (t *tool) writeYAML(value any) error {
 	if value == nil {
 		return nil
 	}
-	var buffer bytes.Buffer
-	encoder := yaml.NewEncoder(&buffer)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(value); err != nil {
+	data, err := yaml.Marshal(value)
+	if err != nil {
 		return err
 	}
-	t.out = buffer.Bytes()
+	t.out = append(bytes.TrimRight(data, "\n"), '\n')
 	return nil
 }
 
@@ -327,19 +401,11 @@ func (t *tool) settingsFile(path string, into map[string]string) error {
 		}
 		return nil
 	}
-	var nodes map[string]yaml.Node
-	if err := yaml.Unmarshal(data, &nodes); err != nil {
+	var settings map[string]string
+	if err := yaml.Unmarshal(data, &settings); err != nil {
 		return err
 	}
-	for _, key := range slices.Sorted(maps.Keys(nodes)) {
-		node := nodes[key]
-		if node.Kind != yaml.ScalarNode {
-			return fmt.Errorf("yaml: unmarshal errors:\n  line %d: cannot unmarshal %s into string", node.Line, node.Tag)
-		}
-		value := node.Value
-		if node.Tag == "!!null" {
-			value = ""
-		}
+	for key, value := range settings {
 		if _, given := into[key]; !given {
 			into[key] = value
 		}

@@ -15,7 +15,10 @@ var errDenied = errors.New("permission denied")
 
 // relation is the relation that -r names, else the hook's.
 func (t *tool) relation(flag string) (*relation, *member, error) {
-	id := flag
+	id, spelled := flag, "-r"
+	if t.spelled != "" {
+		spelled = t.spelled
+	}
 	if id == "" {
 		if id = t.hook.RelationID; id == "" {
 			return nil, nil, usage("no relation id specified")
@@ -23,14 +26,14 @@ func (t *tool) relation(flag string) (*relation, *member, error) {
 	}
 	n := relationNumber(id)
 	if n < 0 {
-		return nil, nil, usage("invalid value %q for option -r: invalid relation id", flag)
+		return nil, nil, usage("invalid value %q for option %s: invalid relation id", flag, spelled)
 	}
 	v, r := t.unit.Relations[n], t.model.relations[n]
 	if v == nil || r == nil {
 		if flag == "" {
 			return nil, nil, fmt.Errorf("relation not found")
 		}
-		return nil, nil, usage("invalid value %q for option -r: relation not found", flag)
+		return nil, nil, usage("invalid value %q for option %s: relation not found", flag, spelled)
 	}
 	return r, v, nil
 }
@@ -64,7 +67,7 @@ func (t *tool) relationIDs() error {
 	if len(t.args) == 1 {
 		endpoint = t.args[0]
 	} else if !t.hook.Relation() {
-		return usage("no endpoint name specified")
+		return usage("no relation name specified")
 	}
 	ids := []string{}
 	for _, r := range t.model.rels {

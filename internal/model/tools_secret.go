@@ -251,6 +251,9 @@ func (t *tool) secretSet() error {
 	if err != nil {
 		return err
 	}
+	if change.label != nil && *change.label != s.Label && t.labelled(*change.label, s.Owner) != nil {
+		return fmt.Errorf("secret with label %q already exists", *change.label)
+	}
 	pending := t.secretChange(s.ID)
 	if pending.create != nil {
 		change.apply(pending.create)
@@ -462,7 +465,7 @@ func (t *tool) secretInfoGet() error {
 		if change.content != nil && !maps.Equal(change.content, s.revision(s.Latest).content()) {
 			shown.Latest++
 		}
-		shown.Grants = append(slices.Clone(s.Grants), change.grants...)
+		shown.Grants = change.granted(s.Grants)
 	}
 	info := secretInfo{
 		Revision: shown.Latest, Label: shown.Label, Owner: "unit",
@@ -544,9 +547,31 @@ func (t *tool) secretGrant() error {
 			return usage("cannot specify unit %q in relation to application %q", unit, other.App)
 		}
 		g.Target = unit
+	} else if t.grantedToUnit(s, g) {
+		return fmt.Errorf("any unit level grants need to be revoked before granting access to the corresponding application")
 	}
-	t.secretChange(s.ID).grants = append(t.secretChange(s.ID).grants, g)
+	change := t.secretChange(s.ID)
+	change.revokes = slices.DeleteFunc(change.revokes, g.revokedBy)
+	change.grants = append(change.grants, g)
 	return nil
+}
+
+// revokedBy says whether revoking other ends the grant, or the reverse.
+func (g grant) revokedBy(other grant) bool {
+	return g.Target == other.Target && (g.Relation == other.Relation || g.Relation < 0 || other.Relation < 0)
+}
+
+// grantedToUnit says whether a unit of the grant's application may read the
+// secret by a grant of its own, in the same relation.
+func (t *tool) grantedToUnit(s *secret, g grant) bool {
+	ofUnit := func(other grant) bool {
+		return other.Relation == g.Relation && strings.HasPrefix(other.Target, g.Target+"/")
+	}
+	grants := s.Grants
+	if change := t.secrets[s.ID]; change != nil {
+		grants = change.granted(grants)
+	}
+	return slices.ContainsFunc(grants, ofUnit)
 }
 
 func (t *tool) secretRevoke() error {
@@ -567,6 +592,8 @@ func (t *tool) secretRevoke() error {
 		g.Target = unit
 	case app != "":
 		g.Target = app
+	case relation == "" && t.hook.RelationID == "":
+		return usage("missing relation or application or unit")
 	default:
 		r, _, err := t.relation(relation)
 		if err != nil {
@@ -575,6 +602,8 @@ func (t *tool) secretRevoke() error {
 		_, other, _ := r.own(t.app.Name)
 		g = grant{Target: other.App, Relation: r.ID}
 	}
-	t.secretChange(s.ID).revokes = append(t.secretChange(s.ID).revokes, g)
+	change := t.secretChange(s.ID)
+	change.grants = slices.DeleteFunc(change.grants, g.revokedBy)
+	change.revokes = append(change.revokes, g)
 	return nil
 }

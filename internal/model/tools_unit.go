@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -318,6 +319,29 @@ func (t *tool) storageGet() error {
 	return t.write(value)
 }
 
+var (
+	storagePool = regexp.MustCompile(`^[a-zA-Z]+[-?a-zA-Z0-9]*$`)
+	storageSize = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?[MGTPEZY](i?B)?$`)
+)
+
+// storageCount is the count in POOL,COUNT,SIZE, in any order; pool and size say
+// nothing here.
+func storageCount(text string) (int, error) {
+	count := 1
+	for _, field := range strings.Split(text, ",") {
+		switch n, err := strconv.Atoi(field); {
+		case err == nil && n > 0:
+			count = n
+		case err == nil:
+			return 0, fmt.Errorf("count must be greater than zero, got %q", field)
+		case field == "" || storageSize.MatchString(field) || storagePool.MatchString(field):
+		default:
+			return 0, fmt.Errorf("unrecognized storage constraint %q", field)
+		}
+	}
+	return count, nil
+}
+
 func (t *tool) storageAdd() error {
 	if err := t.parse(flags{}); err != nil {
 		return err
@@ -327,12 +351,12 @@ func (t *tool) storageAdd() error {
 	}
 	var add []string
 	for _, arg := range t.args {
-		name, text, counted := strings.Cut(arg, "=")
+		name, text, directed := strings.Cut(arg, "=")
 		count := 1
-		if counted {
+		if directed {
 			var err error
-			if count, err = strconv.Atoi(text); err != nil || count < 1 {
-				return usage("cannot parse storage constraint %q", arg)
+			if count, err = storageCount(text); err != nil {
+				return usage("cannot parse constraints for storage %q: %v", name, err)
 			}
 		}
 		if _, ok := t.unit.charm.StorageSpec(name); !ok {
