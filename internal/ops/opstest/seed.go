@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/model"
 )
@@ -21,7 +22,7 @@ func (s *scene) seed() model.Seed {
 		Status: state.Status, AppStatus: state.AppStatus, Version: state.Version, Ports: state.Ports,
 	}
 	if state.CloudSpec != nil {
-		seed.CloudCredential = state.CloudSpec
+		seed.CloudCredential = printed(*state.CloudSpec)
 	}
 	if len(state.Stored) > 0 {
 		seed.State = state.Stored
@@ -61,6 +62,16 @@ func (s *scene) seed() model.Seed {
 		seed.Secrets = append(seed.Secrets, s.seedSecret(secret))
 	}
 	return seed
+}
+
+// printed is what credential-get prints; a CloudSpec does not print itself.
+func printed(c hooktool.CloudSpec) map[string]any {
+	return map[string]any{
+		"type": c.Type, "name": c.Name, "region": c.Region, "endpoint": c.Endpoint,
+		"identity-endpoint": c.IdentityEndpoint, "storage-endpoint": c.StorageEndpoint,
+		"credential":     map[string]any{"auth-type": c.Credential.AuthType, "attrs": c.Credential.Attributes, "redacted": c.Credential.Redacted},
+		"cacertificates": c.CACertificates, "skip-tls-verify": c.SkipTLSVerify, "is-controller-cloud": c.IsController,
+	}
 }
 
 func (s *scene) seedStorage(storage Storage) model.Storage {
