@@ -3,7 +3,6 @@ package pebble
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,8 +25,10 @@ type Desired struct {
 	Files []File
 	// Services shall run if their Startup is "enabled", and shall not
 	// otherwise. Override may be empty: "replace".
-	Services map[string]Service
-	Checks   map[string]Check
+	// With "merge" what is set lies over what the image's layers have.
+	Services   map[string]Service
+	Checks     map[string]Check
+	LogTargets map[string]LogTarget
 	// RestartOn names, for a service, the paths among Files whose change
 	// restarts it.
 	RestartOn map[string][]string
@@ -75,16 +76,25 @@ func Apply(ctx context.Context, p Pebble, d Desired) (Change, error) {
 
 // applier is one Apply.
 type applier struct {
-	p      Pebble
-	d      Desired
-	want   Layer // with hashes
-	plan   Layer
-	now    map[string]ServiceInfo
-	memory memory
-	change Change
+	p        Pebble
+	d        Desired
+	services []desiredService // sorted by name
+	plan     Layer
+	now      []ServiceInfo
+	memory   memory
+	change   Change
 }
 
-// check refuses what no daemon could carry out, before anything is written.
+type desiredService struct {
+	name string
+	Service
+	hash   string // Hash
+	config string // configHash
+}
+
+func (s desiredService) enabled() bool { return s.Startup == "enabled" }
+
+// check refuses what no daemon could carry out, before anything is asked.
 func (a *applier) check() error {
 	if a.d.Label == "" {
 		return errors.New("cannot apply a layer without label")
@@ -96,7 +106,18 @@ func (a *applier) check() error {
 		}
 		paths[file.Path] = true
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.d.RestartOn)) {
+	// The order of refusals does not matter where there is none.
+	for name, files := range a.d.RestartOn {
+		_, ok := a.d.Services[name]
+		if !ok || slices.ContainsFunc(files, func(path string) bool { return !paths[path] }) {
+			return a.badRestart(paths)
+		}
+	}
+	return nil
+}
+
+func (a *applier) badRestart(paths map[string]bool) error {
+	for _, name := range sortedNames(a.d.RestartOn) {
 		if _, ok := a.d.Services[name]; !ok {
 			return fmt.Errorf("cannot restart service %q on files: it is not among the services", name)
 		}
@@ -110,9 +131,15 @@ func (a *applier) check() error {
 }
 
 func (a *applier) run(ctx context.Context) error {
-	a.want = wanted(a.d)
+	a.want()
 	if err := a.observe(ctx); err != nil {
 		return err
+	}
+	same := a.sameLayer()
+	if !same {
+		if err := a.validate(); err != nil {
+			return fmt.Errorf("cannot add layer %q: %w", a.d.Label, err)
+		}
 	}
 	if err := a.forget(ctx); err != nil {
 		return err
@@ -120,24 +147,36 @@ func (a *applier) run(ctx context.Context) error {
 	if err := a.files(ctx); err != nil {
 		return err
 	}
-	if err := a.layer(ctx); err != nil {
-		return err
+	if !same {
+		if err := a.p.AddLayer(ctx, a.d.Label, a.layer()); err != nil {
+			return fmt.Errorf("cannot add layer %q: %w", a.d.Label, err)
+		}
+		a.change.Layer = true
 	}
-	return a.services(ctx)
+	return a.startAndStop(ctx)
 }
 
-// wanted is the layer of d as it is sent.
-func wanted(d Desired) Layer {
-	layer := WithOverride(Layer{Services: d.Services, Checks: d.Checks})
-	for name, service := range layer.Services {
-		service.Environment = maps.Clone(service.Environment)
-		if service.Environment == nil {
-			service.Environment = make(map[string]string, 1)
-		}
-		service.Environment[HashVariable] = Hash(d, name)
-		layer.Services[name] = service
+func (a *applier) want() {
+	a.services = make([]desiredService, 0, len(a.d.Services))
+	for name, service := range a.d.Services {
+		a.services = append(a.services, desiredService{name, service, Hash(a.d, name), configHash(service)})
 	}
-	return layer
+	slices.SortFunc(a.services, func(a, b desiredService) int { return strings.Compare(a.name, b.name) })
+}
+
+// layer is the layer of d as it is sent.
+func (a *applier) layer() Layer {
+	services := make(map[string]Service, len(a.services))
+	for _, s := range a.services {
+		environment := maps.Clone(s.Environment)
+		if environment == nil {
+			environment = make(map[string]string, 1)
+		}
+		environment[HashVariable] = s.hash
+		s.Environment = environment
+		services[s.name] = s.Service
+	}
+	return WithOverride(Layer{Services: services, Checks: a.d.Checks, LogTargets: a.d.LogTargets})
 }
 
 func (a *applier) observe(ctx context.Context) error {
@@ -154,27 +193,68 @@ func (a *applier) observe(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("cannot read %s: %w", a.memoryPath(), err)
 	default:
-		// What cannot be read is as good as nothing: services restart once.
-		if json.Unmarshal(content, &a.memory) != nil {
-			a.memory = memory{}
-		}
+		a.memory = parseMemory(content)
 	}
 	return nil
 }
 
 func (a *applier) observeServices(ctx context.Context) error {
-	a.now = make(map[string]ServiceInfo)
-	if len(a.want.Services) == 0 {
+	if len(a.services) == 0 {
 		return nil
 	}
-	infos, err := a.p.Services(ctx, slices.Sorted(maps.Keys(a.want.Services))...)
+	names := make([]string, 0, len(a.services))
+	for _, s := range a.services {
+		names = append(names, s.name)
+	}
+	infos, err := a.p.Services(ctx, names...)
 	if err != nil {
 		return fmt.Errorf("cannot read services: %w", err)
 	}
-	for _, info := range infos {
-		a.now[info.Name] = info
-	}
+	a.now = infos
 	return nil
+}
+
+// current is the service's state in Pebble; "" if the plan lacks it.
+func (a *applier) current(name string) string {
+	for _, info := range a.now {
+		if info.Name == name {
+			return info.Current
+		}
+	}
+	return ""
+}
+
+// sameLayer says whether the plan is what the layer would make of it.
+func (a *applier) sameLayer() bool {
+	for _, s := range a.services {
+		have, ok := a.plan.Services[s.name]
+		if !ok || !sameService(s.Service, s.hash, have) {
+			return false
+		}
+	}
+	for name, check := range a.d.Checks {
+		have, ok := a.plan.Checks[name]
+		if !ok || !sameCheck(check, have) {
+			return false
+		}
+	}
+	for name, target := range a.d.LogTargets {
+		have, ok := a.plan.LogTargets[name]
+		if !ok || !sameLogTarget(target, have) {
+			return false
+		}
+	}
+	return true
+}
+
+// validate refuses a layer that Pebble would refuse, before anything is
+// written.
+func (a *applier) validate() error {
+	layer := a.layer()
+	if err := layer.Validate(a.d.Label); err != nil {
+		return err
+	}
+	return ValidatePlan(Combine(a.plan, layer))
 }
 
 // forget drops, before the plan changes, what the memory says of each service
@@ -183,16 +263,16 @@ func (a *applier) observeServices(ctx context.Context) error {
 // that was cut short, and no earlier daemon can make it a lie.
 func (a *applier) forget(ctx context.Context) error {
 	changed := false
-	for name, want := range a.want.Services {
-		have, ok := a.plan.Services[name]
-		remembered, known := a.memory.Services[name]
+	for _, s := range a.services {
+		have, ok := a.plan.Services[s.name]
+		remembered, known := a.memory.services[s.name]
 		switch {
-		case !known || ok && sameService(want, have):
+		case !known || ok && sameService(s.Service, s.hash, have):
 			continue
-		case RunningHash(a.plan, name) != RunningHash(a.want, name):
-			delete(a.memory.Services, name)
+		case RunningHash(a.plan, s.name) != s.hash:
+			delete(a.memory.services, s.name)
 		default: // the process may stay
-			a.memory.Services[name] = process{Process: remembered.Process}
+			a.memory.services[s.name] = origin{process: remembered.process}
 		}
 		changed = true
 	}
@@ -205,13 +285,13 @@ func (a *applier) forget(ctx context.Context) error {
 // files pushes what differs. What the memory says of such a file is dropped
 // first, lest it be believed after a crash.
 func (a *applier) files(ctx context.Context) error {
-	attributes := make(map[string]string)
+	var attributes map[string]string
 	var differing []File
 	dropped := false
 	for _, file := range a.d.Files {
 		attribute := attributesOf(file)
 		if attribute != "" {
-			attributes[file.Path] = attribute
+			set(&attributes, file.Path, attribute)
 		}
 		same, err := a.sameFile(ctx, file, attribute)
 		if err != nil {
@@ -221,8 +301,8 @@ func (a *applier) files(ctx context.Context) error {
 			continue
 		}
 		differing = append(differing, file)
-		if _, ok := a.memory.Files[file.Path]; ok {
-			delete(a.memory.Files, file.Path)
+		if _, ok := a.memory.files[file.Path]; ok {
+			delete(a.memory.files, file.Path)
 			dropped = true
 		}
 	}
@@ -238,10 +318,10 @@ func (a *applier) files(ctx context.Context) error {
 		a.change.Files = append(a.change.Files, file.Path)
 		slices.Sort(a.change.Files)
 	}
-	if maps.Equal(attributes, a.memory.Files) {
+	if maps.Equal(attributes, a.memory.files) {
 		return nil
 	}
-	a.memory.Files = attributes
+	a.memory.files = attributes
 	return a.remember(ctx)
 }
 
@@ -250,7 +330,7 @@ func (a *applier) files(ctx context.Context) error {
 const bigFile = 256 << 10
 
 func (a *applier) sameFile(ctx context.Context, file File, attribute string) (bool, error) {
-	if a.memory.Files[file.Path] != attribute {
+	if a.memory.files[file.Path] != attribute {
 		return false, nil
 	}
 	if len(file.Content) >= bigFile {
@@ -273,50 +353,27 @@ func (a *applier) sameFile(ctx context.Context, file File, attribute string) (bo
 	return bytes.Equal(content, file.Content), nil
 }
 
-// layer sends the layer if the plan is not what it would make of it.
-func (a *applier) layer(ctx context.Context) error {
-	same := true
-	for name, service := range a.want.Services {
-		have, ok := a.plan.Services[name]
-		same = same && ok && sameService(service, have)
-	}
-	for name, check := range a.want.Checks {
-		have, ok := a.plan.Checks[name]
-		same = same && ok && sameCheck(check, have)
-	}
-	if same {
-		return nil
-	}
-	if err := a.p.AddLayer(ctx, a.d.Label, a.want); err != nil {
-		return fmt.Errorf("cannot add layer %q: %w", a.d.Label, err)
-	}
-	a.change.Layer = true
-	return nil
-}
-
-// services stops what shall not run, and starts what does not run, or runs on
-// something else.
-func (a *applier) services(ctx context.Context) error {
+// startAndStop stops what shall not run, and starts what does not run, or runs
+// on something else.
+func (a *applier) startAndStop(ctx context.Context) error {
 	var stop, start, adopt []string
-	for _, name := range slices.Sorted(maps.Keys(a.want.Services)) {
-		remembered := a.memory.Services[name]
-		wanted := a.want.Services[name]
-		current := a.now[name].Current
+	for _, s := range a.services {
+		remembered := a.memory.services[s.name]
+		current := a.current(s.name)
 		up := current == "active" || current == "backoff"
 		switch {
-		case wanted.Startup != "enabled":
+		case !s.enabled():
 			if up {
-				stop = append(stop, name)
+				stop = append(stop, s.name)
 			}
 		case !up:
-			start = append(start, name)
-			a.change.Started = append(a.change.Started, name)
-		case remembered.Process != RunningHash(a.want, name),
-			remembered.Config != configHash(wanted) && current == "backoff":
-			start = append(start, name)
-			a.change.Restarted = append(a.change.Restarted, name)
-		case remembered.Config != configHash(wanted):
-			adopt = append(adopt, name)
+			start = append(start, s.name)
+			a.change.Started = append(a.change.Started, s.name)
+		case remembered.process != s.hash, remembered.config != s.config && current == "backoff":
+			start = append(start, s.name)
+			a.change.Restarted = append(a.change.Restarted, s.name)
+		case remembered.config != s.config:
+			adopt = append(adopt, s.name)
 		}
 	}
 	if len(stop) > 0 {
@@ -363,17 +420,13 @@ func (a *applier) started(ctx context.Context, names []string, failed bool) erro
 			return err
 		}
 	}
-	for _, name := range names {
-		if failed && a.now[name].Current == "inactive" {
-			delete(a.memory.Services, name)
-			continue
-		}
-		if a.memory.Services == nil {
-			a.memory.Services = make(map[string]process)
-		}
-		a.memory.Services[name] = process{
-			Process: RunningHash(a.want, name),
-			Config:  configHash(a.want.Services[name]),
+	for _, s := range a.services {
+		switch {
+		case !slices.Contains(names, s.name):
+		case failed && a.current(s.name) == "inactive":
+			delete(a.memory.services, s.name)
+		default:
+			set(&a.memory.services, s.name, origin{process: s.hash, config: s.config})
 		}
 	}
 	return a.remember(ctx)

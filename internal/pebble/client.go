@@ -1,15 +1,11 @@
 package pebble
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"errors"
-	"io/fs"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/canonical/pebble/client"
@@ -25,7 +21,7 @@ type Client struct {
 	transport *http.Transport
 }
 
-var _ Pebble = (*Client)(nil)
+var _ Daemon = (*Client)(nil)
 
 // NewClient talks to the daemon at the socket, in a charm
 // /charm/containers/<container>/pebble.socket. It does not connect yet.
@@ -67,7 +63,11 @@ func (c *Client) Plan(ctx context.Context) (Layer, error) {
 	}
 	var plan Layer
 	if err := yaml.Unmarshal(data, &plan); err != nil {
-		return Layer{}, errors.New("cannot parse plan: " + err.Error())
+		return Layer{}, fmt.Errorf("cannot parse plan: %w", err)
+	}
+	for name, target := range plan.LogTargets {
+		target.Services = normalList(target.Services) // Pebble writes []
+		plan.LogTargets[name] = target
 	}
 	return plan, nil
 }
@@ -78,26 +78,10 @@ func (c *Client) AddLayer(ctx context.Context, label string, layer Layer) error 
 	defer s.close()
 	data, err := yaml.Marshal(WithOverride(layer))
 	if err != nil {
-		return errors.New("cannot marshal layer: " + err.Error())
+		return fmt.Errorf("cannot marshal layer: %w", err)
 	}
-	return s.wrap(s.pebble.AddLayer(&client.AddLayerOptions{Combine: true, Label: label, LayerData: data}))
-}
-
-// WithOverride is the layer with "replace" wherever an override is empty,
-// which Pebble would refuse. AddLayer sends this.
-func WithOverride(layer Layer) Layer {
-	services := make(map[string]Service, len(layer.Services))
-	for name, service := range layer.Services {
-		service.Override = cmp.Or(service.Override, "replace")
-		services[name] = service
-	}
-	checks := make(map[string]Check, len(layer.Checks))
-	for name, check := range layer.Checks {
-		check.Override = cmp.Or(check.Override, "replace")
-		checks[name] = check
-	}
-	layer.Services, layer.Checks = services, checks
-	return layer
+	err = s.wrap(s.pebble.AddLayer(&client.AddLayerOptions{Combine: true, Label: label, LayerData: data}))
+	return c.unknownKey(ctx, err)
 }
 
 // Services implements Pebble.
@@ -123,6 +107,11 @@ func (c *Client) Services(ctx context.Context, names ...string) ([]ServiceInfo, 
 // Replan implements Pebble.
 func (c *Client) Replan(ctx context.Context) error {
 	return c.change(ctx, (*client.Client).Replan)
+}
+
+// AutoStart implements AutoStarter.
+func (c *Client) AutoStart(ctx context.Context) error {
+	return c.change(ctx, (*client.Client).AutoStart)
 }
 
 // Start implements Pebble.
@@ -192,106 +181,134 @@ func (c *Client) Checks(ctx context.Context, names ...string) ([]CheckInfo, erro
 	}
 	infos := make([]CheckInfo, 0, len(got))
 	for _, info := range got {
-		infos = append(infos, CheckInfo{
-			Name:      info.Name,
-			Level:     string(info.Level),
-			Status:    string(info.Status),
-			Failures:  info.Failures,
-			Threshold: info.Threshold,
-		})
+		infos = append(infos, checkInfo(*info))
 	}
 	return infos, nil
 }
 
-// Pull implements Pebble.
-func (c *Client) Pull(ctx context.Context, path string) ([]byte, error) {
-	s := c.session(ctx)
-	defer s.close()
-	var content bytes.Buffer
-	if err := s.pebble.Pull(&client.PullOptions{Path: path, Target: &content}); err != nil {
-		return nil, s.wrap(err)
+func checkInfo(info client.CheckInfo) CheckInfo {
+	return CheckInfo{
+		Name:      info.Name,
+		Level:     string(info.Level),
+		Startup:   string(info.Startup),
+		Status:    string(info.Status),
+		Successes: deref(info.Successes),
+		Failures:  info.Failures,
+		Threshold: info.Threshold,
+		ChangeID:  info.ChangeID,
 	}
-	return content.Bytes(), nil
 }
 
-// Push implements Pebble.
-func (c *Client) Push(ctx context.Context, file File) error {
-	s := c.session(ctx)
-	defer s.close()
-	return s.wrap(s.pebble.Push(&client.PushOptions{
-		Source:      bytes.NewReader(file.Content),
-		Path:        file.Path,
-		MakeDirs:    true,
-		Permissions: file.Mode.Perm(),
-		User:        file.User,
-		Group:       file.Group,
-	}))
+// StartChecks implements CheckController.
+func (c *Client) StartChecks(ctx context.Context, names ...string) ([]string, error) {
+	return c.controlChecks(ctx, (*client.Client).StartChecks, names)
 }
 
-// ListFiles implements Pebble.
-func (c *Client) ListFiles(ctx context.Context, path string, itself bool) ([]FileInfo, error) {
+// StopChecks implements CheckController.
+func (c *Client) StopChecks(ctx context.Context, names ...string) ([]string, error) {
+	return c.controlChecks(ctx, (*client.Client).StopChecks, names)
+}
+
+func (c *Client) controlChecks(
+	ctx context.Context, action func(*client.Client, *client.ChecksActionOptions) (*client.ChecksActionResult, error), names []string,
+) ([]string, error) {
 	s := c.session(ctx)
 	defer s.close()
-	got, err := s.pebble.ListFiles(&client.ListFilesOptions{Path: path, Itself: itself})
+	result, err := action(s.pebble, &client.ChecksActionOptions{Names: names})
+	if err != nil {
+		return nil, c.needs(ctx, FeatureCheckControl, s.wrap(err))
+	}
+	return result.Changed, nil
+}
+
+// RefreshCheck implements CheckController.
+func (c *Client) RefreshCheck(ctx context.Context, name string) (CheckInfo, error) {
+	s := c.session(ctx)
+	defer s.close()
+	result, err := s.pebble.RefreshCheck(&client.RefreshCheckOptions{Name: name})
+	if err != nil {
+		return CheckInfo{}, c.needs(ctx, FeatureCheckRefresh, s.wrap(err))
+	}
+	if result.Error != "" {
+		return checkInfo(result.Info), &CheckError{Check: name, Message: result.Error}
+	}
+	return checkInfo(result.Info), nil
+}
+
+// Healthy implements CheckController.
+func (c *Client) Healthy(ctx context.Context, level string, names ...string) (bool, error) {
+	s := c.session(ctx)
+	defer s.close()
+	healthy, err := s.pebble.Health(&client.HealthOptions{Level: client.CheckLevel(level), Names: names})
+	return healthy, s.wrap(err)
+}
+
+// Changes implements ChangeKeeper.
+func (c *Client) Changes(ctx context.Context, f ChangeFilter) ([]ChangeInfo, error) {
+	selectors := map[string]client.ChangeSelector{
+		"": client.ChangesInProgress, "in-progress": client.ChangesInProgress, "ready": client.ChangesReady, "all": client.ChangesAll,
+	}
+	selector, ok := selectors[f.Select]
+	if !ok {
+		// The client would panic; these are the daemon's words.
+		return nil, &APIError{Status: http.StatusBadRequest, Message: "select should be one of: all,in-progress,ready"}
+	}
+	s := c.session(ctx)
+	defer s.close()
+	got, err := s.pebble.Changes(&client.ChangesOptions{Selector: selector, ServiceName: f.Service})
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	infos := make([]FileInfo, 0, len(got))
-	for _, info := range got {
-		infos = append(infos, FileInfo{
-			Path:  info.Path(),
-			Name:  info.Name(),
-			Mode:  info.Mode(),
-			Size:  info.Size(),
-			User:  info.User(),
-			Group: info.Group(),
-		})
+	infos := make([]ChangeInfo, 0, len(got))
+	for _, change := range got {
+		infos = append(infos, changeInfo(change))
 	}
+	slices.SortStableFunc(infos, func(a, b ChangeInfo) int { return a.Spawned.Compare(b.Spawned) })
 	return infos, nil
 }
 
-// MakeDir implements Pebble.
-func (c *Client) MakeDir(ctx context.Context, path string, mode fs.FileMode) error {
-	s := c.session(ctx)
-	defer s.close()
-	return s.wrap(s.pebble.MakeDir(&client.MakeDirOptions{Path: path, MakeParents: true, Permissions: mode.Perm()}))
-}
-
-// Remove implements Pebble.
-func (c *Client) Remove(ctx context.Context, path string) error {
-	s := c.session(ctx)
-	defer s.close()
-	return s.wrap(s.pebble.RemovePath(&client.RemovePathOptions{Path: path, Recursive: true}))
-}
-
-// Notify implements Pebble.
-func (c *Client) Notify(ctx context.Context, key string, data map[string]string) error {
-	s := c.session(ctx)
-	defer s.close()
-	_, err := s.pebble.Notify(&client.NotifyOptions{Type: client.CustomNotice, Key: key, Data: data})
-	return s.wrap(err)
-}
-
-// Notices implements Pebble.
-func (c *Client) Notices(ctx context.Context) ([]Notice, error) {
-	s := c.session(ctx)
-	defer s.close()
-	got, err := s.pebble.Notices(&client.NoticesOptions{Types: []client.NoticeType{client.CustomNotice}})
-	if err != nil {
-		return nil, s.wrap(err)
+func changeInfo(change *client.Change) ChangeInfo {
+	info := ChangeInfo{
+		ID:      change.ID,
+		Kind:    change.Kind,
+		Summary: change.Summary,
+		Status:  change.Status,
+		Ready:   change.Ready,
+		Err:     change.Err,
+		Spawned: change.SpawnTime,
+		Readied: change.ReadyTime,
 	}
-	notices := make([]Notice, 0, len(got))
-	for _, notice := range got {
-		notices = append(notices, Notice{
-			ID:           notice.ID,
-			Key:          notice.Key,
-			Occurrences:  notice.Occurrences,
-			LastRepeated: notice.LastRepeated,
-			LastData:     notice.LastData,
+	for _, task := range change.Tasks {
+		info.Tasks = append(info.Tasks, TaskInfo{
+			ID: task.ID, Kind: task.Kind, Summary: task.Summary, Status: task.Status, Log: task.Log,
 		})
 	}
-	slices.SortStableFunc(notices, func(a, b Notice) int {
-		return cmp.Or(a.LastRepeated.Compare(b.LastRepeated), strings.Compare(a.ID, b.ID))
+	return info
+}
+
+// Change implements ChangeKeeper.
+func (c *Client) Change(ctx context.Context, id string) (ChangeInfo, error) {
+	return c.oneChange(ctx, func(p *client.Client) (*client.Change, error) { return p.Change(id) })
+}
+
+// WaitChange implements ChangeKeeper.
+func (c *Client) WaitChange(ctx context.Context, id string) (ChangeInfo, error) {
+	return c.oneChange(ctx, func(p *client.Client) (*client.Change, error) {
+		return p.WaitChange(id, &client.WaitChangeOptions{Timeout: remaining(ctx)})
 	})
-	return notices, nil
+}
+
+// AbortChange implements ChangeKeeper.
+func (c *Client) AbortChange(ctx context.Context, id string) (ChangeInfo, error) {
+	return c.oneChange(ctx, func(p *client.Client) (*client.Change, error) { return p.Abort(id) })
+}
+
+func (c *Client) oneChange(ctx context.Context, ask func(*client.Client) (*client.Change, error)) (ChangeInfo, error) {
+	s := c.session(ctx)
+	defer s.close()
+	change, err := ask(s.pebble)
+	if err != nil {
+		return ChangeInfo{}, s.wrap(err)
+	}
+	return changeInfo(change), nil
 }

@@ -62,3 +62,11 @@ func (e *ChangeError) Error() string {
 	}
 	return fmt.Sprintf("%s: %s", e.Summary, message)
 }
+
+// CheckError is a check that ran and failed. Message is Pebble's own text.
+type CheckError struct {
+	Check   string
+	Message string
+}
+
+func (e *CheckError) Error() string { return fmt.Sprintf("check %q fails: %s", e.Check, e.Message) }

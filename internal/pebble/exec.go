@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"reflect"
 	"strconv"
 	"sync"
 	"time"
@@ -17,10 +19,33 @@ const outputLimit = 1 << 20
 // Exec implements Pebble. A command that outlives the context or its timeout
 // is killed; the error is then the context's.
 func (c *Client) Exec(ctx context.Context, command Command) (ExecResult, error) {
+	var stdout, stderr limitedBuffer
+	process, err := c.Run(ctx, command, Streams{Stdin: bytes.NewReader(command.Stdin), Stdout: &stdout, Stderr: &stderr})
+	if err != nil {
+		return ExecResult{}, err
+	}
+	code, err := process.Wait()
+	return ExecResult{ExitCode: code, Stdout: stdout.bytes(), Stderr: stderr.bytes()}, err
+}
+
+// process is a running command.
+type process struct {
+	ctx     context.Context
+	session *session
+	inner   *client.ExecProcess
+	command string
+	// stop undoes what ends the command with the context; killed is closed
+	// once the command is killed.
+	stop   func() bool
+	killed chan struct{}
+	cancel context.CancelFunc
+}
+
+// Run implements Runner.
+func (c *Client) Run(ctx context.Context, command Command, streams Streams) (Process, error) {
+	cancel := context.CancelFunc(func() {})
 	if command.Timeout > 0 {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, command.Timeout)
-		defer cancel()
 	}
 	// Should this process die, the daemon still ends the command, later than
 	// this side would so that there is one error only.
@@ -29,50 +54,68 @@ func (c *Client) Exec(ctx context.Context, command Command) (ExecResult, error) 
 		timeout += time.Second
 	}
 	s := c.session(ctx)
-	defer s.close()
 	abandon := context.AfterFunc(ctx, s.close)
-	defer abandon()
-	var stdout, stderr limitedBuffer
-	process, err := s.pebble.Exec(&client.ExecOptions{
+	options := &client.ExecOptions{
 		Command:        command.Args,
 		ServiceContext: command.ServiceContext,
 		Environment:    command.Environment,
 		WorkingDir:     command.WorkingDir,
 		User:           command.User,
+		UserID:         command.UserID,
 		Group:          command.Group,
+		GroupID:        command.GroupID,
 		Timeout:        timeout,
-		Stdin:          bytes.NewReader(command.Stdin),
-		Stdout:         &stdout,
-		Stderr:         &stderr,
-	})
-	if err != nil {
-		return ExecResult{}, s.wrap(err)
+		Stdin:          streams.Stdin,
+		Stdout:         streams.Stdout,
+		Stderr:         streams.Stderr,
 	}
+	switch {
+	case streams.Stderr == nil:
+		options.Stderr = io.Discard
+	case same(streams.Stdout, streams.Stderr):
+		options.Stderr = nil // Pebble joins the two
+	}
+	inner, err := s.pebble.Exec(options)
 	abandon()
-	killed := make(chan struct{})
-	kill := context.AfterFunc(ctx, func() {
-		defer close(killed)
-		_ = process.SendSignal("SIGKILL")
+	if err != nil {
+		err = s.wrap(err)
+		s.close()
+		cancel()
+		return nil, err
+	}
+	p := &process{ctx: ctx, session: s, inner: inner, command: command.Args[0], killed: make(chan struct{}), cancel: cancel}
+	p.stop = context.AfterFunc(ctx, func() {
+		defer close(p.killed)
+		_ = inner.SendSignal("SIGKILL")
 		s.close() // nobody reads the output any more
 	})
-	defer func() {
-		if !kill() {
-			<-killed
-		}
-	}()
-	err = process.Wait()
-	result := ExecResult{Stdout: stdout.bytes(), Stderr: stderr.bytes()}
-	var exit *client.ExitError
-	if errors.As(err, &exit) {
-		result.ExitCode = exit.ExitCode()
-		return result, nil
+	return p, nil
+}
+
+// same says whether both are one writer, without a panic on those that cannot
+// be compared.
+func same(a, b io.Writer) bool {
+	return a != nil && reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+}
+
+func (p *process) Signal(name string) error { return p.session.wrap(p.inner.SendSignal(name)) }
+
+func (p *process) Wait() (int, error) {
+	defer p.cancel()
+	defer p.session.close()
+	err := p.inner.Wait()
+	if !p.stop() {
+		<-p.killed
 	}
-	wrapped := s.wrap(err)
+	if exit, ok := errors.AsType[*client.ExitError](err); ok {
+		return exit.ExitCode(), nil
+	}
+	wrapped := p.session.wrap(err)
 	if err != nil && wrapped == err {
 		// Neither transport nor API: the text of a failed change.
-		return result, &ChangeError{Summary: "Execute command " + strconv.Quote(command.Args[0]), Message: err.Error()}
+		return 0, &ChangeError{Summary: "Execute command " + strconv.Quote(p.command), Message: err.Error()}
 	}
-	return result, wrapped
+	return 0, wrapped
 }
 
 // limitedBuffer keeps the first outputLimit bytes.

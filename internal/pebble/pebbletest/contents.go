@@ -25,7 +25,8 @@ type Contents struct {
 	// Files by absolute path. A path that ends with a slash is a directory;
 	// those of mode 0755 that are root's, or hold something, need not be there.
 	Files map[string]FileState
-	// Notices are the custom notices, oldest first.
+	// Notices are the custom notices, oldest first. What all custom notices
+	// share, and the times of the first and the last, are left out.
 	Notices []pebble.Notice
 }
 
@@ -96,7 +97,7 @@ func (f *Fake) Restore(c Contents) error {
 		known.status, known.failures = given.Status, given.Failures
 	}
 	for _, notice := range c.Notices {
-		if _, err := f.notify(notice.Key, notice.LastData); err != nil {
+		if _, err := f.notify(pebble.NewNotice{Key: notice.Key, Data: notice.LastData}); err != nil {
 			return fmt.Errorf("notice %q: %w", notice.Key, err)
 		}
 		made := &f.notices[len(f.notices)-1]
@@ -113,21 +114,23 @@ func (f *Fake) restoreFile(name string, file FileState) error {
 	if !path.IsAbs(name) {
 		return notAbsolute(name)
 	}
-	if err := f.knownUser(file.User, file.Group); err != nil {
+	owner, err := f.owner(nil, nil, file.User, file.Group)
+	if err != nil {
 		return err
 	}
 	if !isDir {
 		// Push would give directories that it makes to the file's owner.
-		if err := f.files.makeDir(path.Dir(name), 0o755, "root", "root"); err != nil {
+		if err := f.files.makeDir(path.Dir(name), node{mode: fs.ModeDir | 0o755}); err != nil {
 			return err
 		}
-		return f.files.write(pebble.File{Path: name, Content: []byte(file.Content), Mode: file.Mode, User: file.User, Group: file.Group})
+		return f.push(pebble.File{Path: name, Content: []byte(file.Content), Mode: file.Mode, User: file.User, Group: file.Group})
 	}
-	if err := f.files.makeDir(clean, 0o755, "root", "root"); err != nil {
+	if err := f.files.makeDir(clean, node{mode: fs.ModeDir | 0o755}); err != nil {
 		return err
 	}
 	made := f.files[path.Clean(clean)]
-	if made.user, made.group = owners(file.User, file.Group); file.Mode.Perm() != 0 {
+	made.owner = owner
+	if file.Mode.Perm() != 0 {
 		made.mode = fs.ModeDir | file.Mode.Perm()
 	}
 	f.files[path.Clean(clean)] = made
@@ -158,7 +161,7 @@ func (f *Fake) Contents() Contents {
 	defer f.mu.Unlock()
 	var c Contents
 	for _, l := range f.layers {
-		c.Layers = append(c.Layers, LabelledLayer{l.label, cloneLayer(l.layer)})
+		c.Layers = append(c.Layers, LabelledLayer{l.label, l.layer.Clone()})
 	}
 	for name, s := range f.services {
 		if s.state == stopped {
@@ -166,7 +169,7 @@ func (f *Fake) Contents() Contents {
 		}
 		out := ServiceState{Current: s.state.String(), PID: s.pid}
 		if !reflect.DeepEqual(f.plan.Services[name], s.config) {
-			config := mergeService(pebble.Service{Override: s.config.Override}, s.config)
+			config := pebble.Layer{Services: map[string]pebble.Service{name: s.config}}.Clone().Services[name]
 			out.Config = &config
 		}
 		c.Services = put(c.Services, name, out)
@@ -182,8 +185,10 @@ func (f *Fake) Contents() Contents {
 	}
 	c.Files = f.contentsOfFiles()
 	for _, notice := range f.notices {
-		notice.LastData = maps.Clone(notice.LastData)
-		c.Notices = append(c.Notices, notice)
+		c.Notices = append(c.Notices, pebble.Notice{
+			ID: notice.ID, Key: notice.Key, Occurrences: notice.Occurrences, LastRepeated: notice.LastRepeated,
+			LastData: maps.Clone(notice.LastData),
+		})
 	}
 	return c
 }
@@ -195,7 +200,7 @@ func (f *Fake) contentsOfFiles() map[string]FileState {
 		holds[path.Dir(name)] = true
 	}
 	for name, n := range f.files {
-		file := FileState{Content: string(n.content), Mode: n.mode.Perm(), User: n.user, Group: n.group}
+		file := FileState{Content: string(n.content), Mode: n.mode.Perm(), User: f.name(n.owner.uid), Group: f.name(n.owner.gid)}
 		usual := fs.FileMode(0o644)
 		if n.mode.IsDir() {
 			usual = 0o755
@@ -224,16 +229,4 @@ func put[V any](table map[string]V, key string, value V) map[string]V {
 	}
 	table[key] = value
 	return table
-}
-
-func cloneLayer(l pebble.Layer) pebble.Layer {
-	services, checks := l.Services, l.Checks
-	l.Services, l.Checks = make(map[string]pebble.Service, len(services)), make(map[string]pebble.Check, len(checks))
-	for name, s := range services {
-		l.Services[name] = mergeService(pebble.Service{Override: s.Override}, s)
-	}
-	for name, c := range checks {
-		l.Checks[name] = mergeCheck(pebble.Check{Override: c.Override}, c)
-	}
-	return l
 }

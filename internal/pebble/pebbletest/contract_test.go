@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 )
 
 // backend is one of the two Pebbles that the contract holds for.
 type backend struct {
-	pebble.Pebble
+	pebble.Daemon
 	dir  string // absolute, for the test's files
 	kill func()
 	boot func()
@@ -29,13 +30,27 @@ var backends = []struct {
 	open func(t *testing.T) backend
 }{
 	{"fake", func(t *testing.T) backend {
-		f := NewFake(Options{Mounts: []string{"/test"}, OnStart: func(p Process) *int {
-			code := map[string]int{"false": 1, "true": 0}
-			if exit, ok := code[p.Config.Command]; ok {
-				return &exit
-			}
-			return nil
-		}})
+		var f *Fake
+		f = NewFake(Options{
+			Mounts: []string{"/test"},
+			OnStart: func(p Process) *int {
+				code := map[string]int{"false": 1, "true": 0}
+				if exit, ok := code[p.Config.Command]; ok {
+					return &exit
+				}
+				if text, ok := strings.CutPrefix(p.Config.Command, "sh -c 'echo "); ok {
+					text, _, _ = strings.Cut(text, ";")
+					f.Log(p.Service, text)
+				}
+				return nil
+			},
+			RunCheck: func(_ string, c pebble.Check) error {
+				if c.Exec == nil || c.Exec.Command == "false" {
+					return errors.New("exit status 1")
+				}
+				return nil
+			},
+		})
 		f.HandleExec("cat", func(_ context.Context, c pebble.Command) (pebble.ExecResult, error) {
 			return pebble.ExecResult{Stdout: c.Stdin}, nil
 		})
@@ -50,12 +65,12 @@ var backends = []struct {
 			<-ctx.Done()
 			return pebble.ExecResult{}, context.Cause(ctx)
 		})
-		return backend{Pebble: f, dir: "/test", kill: f.Kill, boot: f.Boot}
+		return backend{Daemon: f, dir: "/test", kill: f.Kill, boot: f.Boot}
 	}},
 	{"daemon", func(t *testing.T) backend {
 		d := Start(t)
 		return backend{
-			Pebble: d.Client,
+			Daemon: d.Client,
 			dir:    d.Dir,
 			kill:   func() { d.Kill(t) },
 			boot:   func() { d.Boot(t) },
@@ -118,6 +133,9 @@ func TestContractRefusedLayers(t *testing.T) {
 		return layerOf(map[string]pebble.Service{"a": service})
 	}
 	withCheck := func(c pebble.Check) pebble.Layer { return pebble.Layer{Checks: map[string]pebble.Check{"c": c}} }
+	withTarget := func(target pebble.LogTarget) pebble.Layer {
+		return pebble.Layer{LogTargets: map[string]pebble.LogTarget{"t": target}}
+	}
 	tcp := &pebble.TCPCheck{Port: 1}
 	tests := []struct {
 		name  string
@@ -125,6 +143,25 @@ func TestContractRefusedLayers(t *testing.T) {
 		layer pebble.Layer
 		want  string
 	}{
+		{"bad check override", "charm", withCheck(pebble.Check{Override: "maybe", TCP: tcp}),
+			`layer "charm" has invalid "override" value for check "c"`},
+		{"bad target override", "charm", withTarget(pebble.LogTarget{Override: "maybe", Type: "loki", Location: "x"}),
+			`layer "charm" has invalid "override" value for log target "t"`},
+		{"target type", "charm", withTarget(pebble.LogTarget{Type: "carrier pigeon", Location: "x"}),
+			`cannot parse layer YAML: log target "t" has unsupported type "carrier pigeon", must be "loki", "opentelemetry" or "syslog"`},
+		{"no target type", "charm", withTarget(pebble.LogTarget{Location: "x"}),
+			`plan must define "type" ("loki", "opentelemetry" or "syslog") for log target "t"`},
+		{"no target location", "charm", withTarget(pebble.LogTarget{Type: "syslog"}),
+			`plan must define "location" for log target "t"`},
+		{"target of nobody", "charm", withTarget(pebble.LogTarget{Type: "loki", Location: "x", Services: []string{"-nobody"}}),
+			`log target "t" specifies unknown service "nobody"`},
+		{"target label", "charm", withTarget(pebble.LogTarget{Type: "loki", Location: "x", Labels: map[string]string{"pebble_x": "y"}}),
+			`cannot parse layer YAML: log target "t": label "pebble_x" uses reserved prefix "pebble_"`},
+		{"check of a stranger", "charm", withCheck(pebble.Check{Exec: &pebble.ExecCheck{Command: "true", User: "nosuchuser"}}),
+			`cannot parse layer YAML: plan check "c" has invalid user/group: user: unknown user nosuchuser`},
+		{"check of two users", "charm", withCheck(pebble.Check{Exec: &pebble.ExecCheck{Command: "true", User: "root", UserID: new(42)}}),
+			`cannot parse layer YAML: plan check "c" has invalid user/group: user "root" UID (0) does not match user-id (42)`},
+
 		{"no label", "", pebble.Layer{}, "label must be set"},
 		{"reserved label", "pebble-x", pebble.Layer{}, `cannot parse layer YAML: cannot use reserved label prefix "pebble-"`},
 		{"no command", "charm", layerOf(map[string]pebble.Service{"a": {}}), `plan must define "command" for service "a"`},
@@ -177,7 +214,7 @@ func TestContractRefusedLayers(t *testing.T) {
 		}
 		plan, err := b.Plan(t.Context())
 		check1(t, err)
-		if len(plan.Services)+len(plan.Checks) > 0 {
+		if len(plan.Services)+len(plan.Checks)+len(plan.LogTargets) > 0 {
 			t.Errorf("a refused layer changed the plan: %+v", plan)
 		}
 	})
@@ -190,13 +227,18 @@ func TestContractPlan(t *testing.T) {
 				Summary: "first", Startup: "enabled", Command: "sleep 1000", After: []string{"b"}, Requires: []string{"b"},
 				Environment: map[string]string{"X": "1", "Y": "2"}, WorkingDir: "/", OnSuccess: "ignore", OnFailure: "shutdown",
 				OnCheckFailure: map[string]string{"up": "restart"}, BackoffDelay: "1500ms", BackoffFactor: 3, BackoffLimit: "90s",
-				KillDelay: "0.5s",
+				KillDelay: "0.5s", Description: "much", UserID: new(0), GroupID: new(0),
 			},
 			"b": {Command: "sleep 1000"},
 		},
+		LogTargets: map[string]pebble.LogTarget{
+			"loki": {Type: "loki", Location: "http://localhost:1/", Services: []string{"all"}, Labels: map[string]string{"a": "$X", "b": "1"}},
+			"otel": {Type: "opentelemetry", Location: "http://localhost:1/"},
+			"log":  {Type: "syslog", Location: "tcp://localhost:1", Services: []string{"a", "b"}},
+		},
 		Checks: map[string]pebble.Check{
 			"up":  {TCP: &pebble.TCPCheck{Port: 1}, Period: "60s", Timeout: "5s", Level: "ready", Threshold: 7},
-			"run": {Exec: &pebble.ExecCheck{Command: "true", ServiceContext: "a", Environment: map[string]string{"Z": "3"}}, Timeout: "1m"},
+			"run": {Exec: &pebble.ExecCheck{Command: "true", ServiceContext: "a", Environment: map[string]string{"Z": "3"}, UserID: new(0), User: "root", GroupID: new(0)}, Timeout: "1m"},
 			"web": {HTTP: &pebble.HTTPCheck{URL: "http://localhost:1/", Headers: map[string]string{"A": "b"}}, Startup: "disabled"},
 		},
 	}
@@ -210,6 +252,10 @@ func TestContractPlan(t *testing.T) {
 				"c": {Override: "merge", Command: "sleep 3000"},
 			},
 			Checks: map[string]pebble.Check{"up": {Override: "merge", TCP: &pebble.TCPCheck{Host: "::1"}, Period: "2s"}},
+			LogTargets: map[string]pebble.LogTarget{
+				"loki": {Override: "merge", Services: []string{"-b"}, Labels: map[string]string{"b": "2"}},
+				"otel": {Type: "opentelemetry", Location: "http://localhost:2/"},
+			},
 		}))
 		// The same label again combines.
 		check1(t, b.AddLayer(ctx, "two", pebble.Layer{
@@ -228,7 +274,7 @@ func TestContractPlan(t *testing.T) {
 					After: []string{"b"}, Before: []string{"c"}, Requires: []string{"b"},
 					Environment: map[string]string{"X": "1", "Y": "two"}, WorkingDir: "/", OnSuccess: "ignore", OnFailure: "shutdown",
 					OnCheckFailure: map[string]string{"up": "restart"}, BackoffDelay: "1.5s", BackoffFactor: 3, BackoffLimit: "1m30s",
-					KillDelay: "500ms",
+					KillDelay: "500ms", Description: "much", UserID: new(0), GroupID: new(0),
 				},
 				"b": {Override: "replace", Startup: "enabled", Command: "sleep 2000"},
 				"c": {Override: "merge", Command: "sleep 3000", Environment: map[string]string{"C": "3"}},
@@ -241,12 +287,20 @@ func TestContractPlan(t *testing.T) {
 				},
 				"run": {
 					Override: "replace", Timeout: "10s", Threshold: 3,
-					Exec: &pebble.ExecCheck{Command: "true", ServiceContext: "a", Environment: map[string]string{"Z": "3"}},
+					Exec: &pebble.ExecCheck{Command: "true", ServiceContext: "a", Environment: map[string]string{"Z": "3"}, UserID: new(0), User: "root", GroupID: new(0)},
 				},
 				"web": {
 					Override: "replace", Threshold: 3, Startup: "disabled",
 					HTTP: &pebble.HTTPCheck{URL: "http://localhost:1/", Headers: map[string]string{"A": "b"}},
 				},
+			},
+			LogTargets: map[string]pebble.LogTarget{
+				"loki": {
+					Override: "replace", Type: "loki", Location: "http://localhost:1/", Services: []string{"all", "-b"},
+					Labels: map[string]string{"a": "$X", "b": "2"},
+				},
+				"otel": {Override: "replace", Type: "opentelemetry", Location: "http://localhost:2/"},
+				"log":  {Override: "replace", Type: "syslog", Location: "tcp://localhost:1", Services: []string{"a", "b"}},
 			},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -255,10 +309,10 @@ func TestContractPlan(t *testing.T) {
 		checks, err := b.Checks(ctx, "up", "web", "nobody")
 		check1(t, err)
 		wantChecks := []pebble.CheckInfo{
-			{Name: "up", Level: "ready", Status: "up", Threshold: 3},
-			{Name: "web", Status: "inactive", Threshold: 3},
+			{Name: "up", Level: "ready", Startup: "enabled", Status: "up", Threshold: 3},
+			{Name: "web", Startup: "disabled", Status: "inactive", Threshold: 3},
 		}
-		if diff := cmp.Diff(wantChecks, checks); diff != "" {
+		if diff := cmp.Diff(wantChecks, checks, cmpopts.IgnoreFields(pebble.CheckInfo{}, "ChangeID")); diff != "" {
 			t.Errorf("checks (-want +got):\n%s", diff)
 		}
 	})

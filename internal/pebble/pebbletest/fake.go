@@ -4,11 +4,13 @@
 package pebbletest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +24,8 @@ type Options struct {
 	Files []pebble.File
 	// Mounts are directories whose content survives Kill and Boot.
 	Mounts []string
-	// Users are the users, each with a group of its name, beside root.
+	// Users are the users, each with a group of its name, beside root. Their
+	// ids count from 1000.
 	Users []string
 	// OnStart is told of a process that starts. An exit code ≠ nil ends the
 	// process within its first second, so that the start fails. It and the
@@ -35,6 +38,11 @@ type Options struct {
 	OnSignal func(Process, string)
 	// OnNotice is told of every custom notice that is recorded.
 	OnNotice func(pebble.Notice)
+	// RunCheck plays a check that RefreshCheck runs; nil: all succeed.
+	RunCheck func(name string, config pebble.Check) error
+	// Version is what SystemInfo says; empty: v1.32.1. The fake can do
+	// everything whatever it says.
+	Version string
 	// Now is the clock; nil: a clock that moves one second a call.
 	Now func() time.Time
 }
@@ -57,27 +65,98 @@ type Fake struct {
 	options  Options
 	handlers map[string]ExecHandler
 
-	mu       sync.Mutex
-	down     bool
-	boots    int
-	ticks    int
-	pids     int
-	changes  int
-	layers   []namedLayer
-	plan     pebble.Layer
-	services map[string]*service
-	checks   map[string]*check
-	files    files
-	notices  []pebble.Notice
-	calls    []string
-	writes   []string
+	mu    sync.Mutex
+	down  bool
+	life  context.Context // ends with the daemon
+	die   context.CancelCauseFunc
+	boots int
+	ticks int
+	pids  int
+	// layers and plan are never changed in place. The names are the plan's,
+	// sorted.
+	layers       []namedLayer
+	plan         pebble.Layer
+	serviceNames []string
+	checkNames   []string
+	services     map[string]*service
+	checks       map[string]*check
+	files        files
+	notices      []pebble.Notice
+	noticeIDs    int
+	news         chan struct{} // closed when those who wait should look
+	identities   map[string]pebble.Identity
+	changes      []change
+	changeIDs    int
+	taskIDs      int
+	logs         []pebble.LogEntry
+	calls        []call
+	writes       []call
 }
 
-var _ pebble.Pebble = (*Fake)(nil)
+// call is a request; its text is made when somebody asks.
+type call struct {
+	verb, name string
+	names      []string
+}
+
+func (c call) String() string {
+	text := c.verb
+	if c.name != "" {
+		text += " " + c.name
+	}
+	for _, name := range c.names {
+		text += " " + name
+	}
+	return text
+}
+
+var _ pebble.Daemon = (*Fake)(nil)
+
+// Clone is a fake in the same state, with the same Options and handlers, whose
+// calls are not yet recorded. From then on the two are independent, but for
+// what the Options' functions share.
+func (f *Fake) Clone() *Fake {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := &Fake{
+		options:      f.options,
+		handlers:     maps.Clone(f.handlers),
+		down:         f.down,
+		boots:        f.boots,
+		ticks:        f.ticks,
+		pids:         f.pids,
+		layers:       slices.Clone(f.layers),
+		plan:         f.plan,
+		serviceNames: f.serviceNames,
+		checkNames:   f.checkNames,
+		services:     make(map[string]*service, len(f.services)),
+		checks:       make(map[string]*check, len(f.checks)),
+		files:        maps.Clone(f.files),
+		notices:      slices.Clone(f.notices),
+		noticeIDs:    f.noticeIDs,
+		news:         make(chan struct{}),
+		identities:   maps.Clone(f.identities),
+		changes:      slices.Clone(f.changes),
+		changeIDs:    f.changeIDs,
+		taskIDs:      f.taskIDs,
+		logs:         slices.Clone(f.logs),
+	}
+	c.life, c.die = context.WithCancelCause(context.Background())
+	for name, s := range f.services {
+		c.services[name] = new(*s)
+	}
+	for name, known := range f.checks {
+		c.checks[name] = new(*known)
+	}
+	return c
+}
 
 // NewFake is a running daemon with an empty plan.
 func NewFake(o Options) *Fake {
-	f := &Fake{options: o, handlers: make(map[string]ExecHandler), files: newFiles()}
+	f := &Fake{
+		options: o, handlers: make(map[string]ExecHandler), files: newFiles(),
+		news: make(chan struct{}),
+	}
 	f.down = true
 	f.Boot()
 	return f
@@ -101,6 +180,7 @@ func (f *Fake) Kill() {
 		return
 	}
 	f.down = true
+	f.die(fmt.Errorf("%w: the fake was killed", pebble.ErrUnavailable))
 	var ended []Process
 	for _, name := range sortedKeys(f.services) {
 		if s := f.services[name]; s.state == running {
@@ -108,7 +188,9 @@ func (f *Fake) Kill() {
 		}
 	}
 	f.services, f.checks, f.layers, f.notices = nil, nil, nil, nil
-	f.plan = pebble.Layer{}
+	f.identities, f.changes, f.logs = nil, nil, nil
+	f.setPlan(pebble.Layer{})
+	f.wake()
 	f.files.keep(f.options.Mounts)
 	f.mu.Unlock()
 	for _, process := range ended {
@@ -123,25 +205,45 @@ func (f *Fake) Boot() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down = false
+	f.life, f.die = context.WithCancelCause(context.Background())
 	f.boots++
 	f.services = make(map[string]*service)
 	f.checks = make(map[string]*check)
+	f.identities = make(map[string]pebble.Identity)
 	for _, mount := range f.options.Mounts {
-		_ = f.files.makeDir(mount, 0o755, "root", "root")
+		_ = f.files.makeDir(mount, node{mode: fs.ModeDir | 0o755})
 	}
 	for _, file := range f.options.Files {
-		if err := f.files.write(file); err != nil {
+		if err := f.push(file); err != nil {
 			panic(fmt.Sprintf("pebbletest: cannot write image file %q: %v", file.Path, err))
 		}
 	}
 }
 
 // Calls are the requests since the last ResetCalls, such as "Push /etc/x" and
-// "Start a b".
+// "Start a b"; of very many only the latest.
 func (f *Fake) Calls() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.calls)
+	return texts(f.calls)
+}
+
+func texts(calls []call) []string {
+	lines := make([]string, 0, len(calls))
+	for _, c := range calls {
+		lines = append(lines, c.String())
+	}
+	return lines
+}
+
+// recorded is how many calls are kept at least.
+const recorded = 1 << 12
+
+func record(calls []call, c call) []call {
+	if len(calls) >= 2*recorded {
+		calls = append(calls[:0], calls[len(calls)-recorded:]...)
+	}
+	return append(calls, c)
 }
 
 // Writes are those of Calls that change something, or cost the daemon a
@@ -149,37 +251,45 @@ func (f *Fake) Calls() []string {
 func (f *Fake) Writes() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.writes)
+	return texts(f.writes)
 }
 
 // ResetCalls forgets Calls and Writes.
 func (f *Fake) ResetCalls() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.calls, f.writes = nil, nil
+	f.calls, f.writes = f.calls[:0], f.writes[:0]
 }
 
 // read begins a request that changes nothing: it returns with the lock held
 // unless it returns an error.
-func (f *Fake) read(ctx context.Context, call ...string) error {
+func (f *Fake) read(ctx context.Context, verb string, names ...string) error {
+	return f.request(ctx, call{verb: verb, names: names}, false)
+}
+
+// readOne is read for a request that names one thing; it allocates nothing.
+func (f *Fake) readOne(ctx context.Context, verb, name string) error {
+	return f.request(ctx, call{verb: verb, name: name}, false)
+}
+
+// write is read for a request that changes something.
+func (f *Fake) write(ctx context.Context, verb string, names ...string) error {
+	return f.request(ctx, call{verb: verb, names: names}, true)
+}
+
+func (f *Fake) request(ctx context.Context, c call, writes bool) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("fake pebble: %w", context.Cause(ctx))
 	}
 	f.mu.Lock()
-	f.calls = append(f.calls, strings.Join(call, " "))
+	f.calls = record(f.calls, c)
 	if f.down {
 		f.mu.Unlock()
 		return fmt.Errorf("%w: the fake was killed", pebble.ErrUnavailable)
 	}
-	return nil
-}
-
-// write is read for a request that changes something.
-func (f *Fake) write(ctx context.Context, call ...string) error {
-	if err := f.read(ctx, call...); err != nil {
-		return err
+	if writes {
+		f.writes = record(f.writes, c)
 	}
-	f.writes = append(f.writes, strings.Join(call, " "))
 	return nil
 }
 
@@ -197,7 +307,7 @@ func (f *Fake) SystemInfo(ctx context.Context) (pebble.SystemInfo, error) {
 		return pebble.SystemInfo{}, err
 	}
 	defer f.mu.Unlock()
-	return pebble.SystemInfo{Version: "v1.32.1", BootID: fmt.Sprintf("fake-boot-%d", f.boots)}, nil
+	return pebble.SystemInfo{Version: cmp.Or(f.options.Version, "v1.32.1"), BootID: fmt.Sprintf("fake-boot-%d", f.boots)}, nil
 }
 
 func badRequest(format string, args ...any) error {

@@ -118,7 +118,8 @@ func TestFakeChecks(t *testing.T) {
 	r.want(t, "start a 1 a", "start b 2 b", "stop a 1")
 	infos, err := f.Checks(t.Context())
 	check1(t, err)
-	if diff := cmp.Diff([]pebble.CheckInfo{{Name: "c", Status: "down", Failures: 3, Threshold: 2}}, infos); diff != "" {
+	want := []pebble.CheckInfo{{Name: "c", Startup: "enabled", Status: "down", Failures: 3, Threshold: 2, ChangeID: "3"}}
+	if diff := cmp.Diff(want, infos); diff != "" {
 		t.Errorf("checks (-want +got):\n%s", diff)
 	}
 	if f.SetCheck("d", "up", 0) == nil || f.SetCheck("c", "sideways", 0) == nil {

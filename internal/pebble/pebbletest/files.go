@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os/user"
@@ -12,20 +13,25 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 )
 
 // files is a tree of directories and regular files by clean absolute path.
+// Nobody changes the content of a node.
 type files map[string]node
 
 type node struct {
-	mode        fs.FileMode
-	content     []byte
-	user, group string
+	mode     fs.FileMode
+	content  []byte
+	owner    owner
+	modified time.Time
 }
 
-func newFiles() files { return files{"/": {mode: fs.ModeDir | 0o755, user: "root", group: "root"}} }
+type owner struct{ uid, gid int }
+
+func newFiles() files { return files{"/": {mode: fs.ModeDir | 0o755}} }
 
 // keep drops all that is not at or below one of the mounts.
 func (t files) keep(mounts []string) {
@@ -61,7 +67,7 @@ func (t files) stat(op, name string) (node, error) {
 	}
 }
 
-func (t files) makeDir(name string, mode fs.FileMode, user, group string) error {
+func (t files) makeDir(name string, made node) error {
 	clean := path.Clean(name)
 	found, err := t.stat("stat", clean)
 	switch {
@@ -71,52 +77,93 @@ func (t files) makeDir(name string, mode fs.FileMode, user, group string) error 
 		return &fs.PathError{Op: "mkdir", Path: clean, Err: syscall.ENOTDIR}
 	}
 	if parent := path.Dir(clean); parent != clean {
-		if err := t.makeDir(parent, mode, user, group); err != nil {
+		if err := t.makeDir(parent, made); err != nil {
 			return err
 		}
 	}
-	t[clean] = node{mode: fs.ModeDir | mode.Perm(), user: user, group: group}
+	t[clean] = made
 	return nil
 }
 
-func (t files) write(file pebble.File) error {
-	clean := path.Clean(file.Path)
-	owner, group := owners(file.User, file.Group)
-	if err := t.makeDir(path.Dir(clean), 0o755, owner, group); err != nil {
+func (t files) write(name string, written node) error {
+	clean := path.Clean(name)
+	parent := node{mode: fs.ModeDir | 0o755, owner: written.owner, modified: written.modified}
+	if err := t.makeDir(path.Dir(clean), parent); err != nil {
 		return fmt.Errorf("cannot create directory: %w", err)
 	}
 	if found, ok := t[clean]; ok && found.mode.IsDir() {
 		return fmt.Errorf("rename %s.xxxxxxxxxxxx~ %s: file exists", clean, clean)
 	}
-	mode := file.Mode.Perm()
-	if mode == 0 {
-		mode = 0o644
-	}
-	t[clean] = node{mode: mode, content: bytes.Clone(file.Content), user: owner, group: group}
+	t[clean] = written
 	return nil
 }
 
-func owners(user, group string) (string, string) {
-	switch {
-	case user == "":
-		return "root", "root"
-	case group == "":
-		return user, user
+// owner is whom the container's /etc/passwd and /etc/group mean, in Pebble's
+// words. Users count from 1000, and each has a group of the same number.
+func (f *Fake) owner(uid, gid *int, name, group string) (owner, error) {
+	found := owner{}
+	if uid == nil && name == "" && gid == nil && group == "" {
+		return found, nil
 	}
-	return user, group
+	if name != "" {
+		id := f.id(name)
+		switch {
+		case id < 0:
+			return found, user.UnknownUserError(name)
+		case uid != nil && *uid != id:
+			return found, fmt.Errorf("user %q UID (%d) does not match user-id (%d)", name, id, *uid)
+		}
+		uid = &id
+	}
+	if group != "" {
+		id := f.id(group)
+		switch {
+		case id < 0:
+			return found, user.UnknownGroupError(group)
+		case gid != nil && *gid != id:
+			return found, fmt.Errorf("group %q GID (%d) does not match group-id (%d)", group, id, *gid)
+		}
+		gid = &id
+	}
+	switch {
+	case uid == nil:
+		return found, errors.New("must specify user, not just group")
+	case gid != nil:
+	case f.name(*uid) == "":
+		return found, user.UnknownUserIdError(*uid)
+	default:
+		gid = uid
+	}
+	return owner{*uid, *gid}, nil
 }
 
-// knownUser refuses what the container's /etc/passwd does not have.
-func (f *Fake) knownUser(name, group string) error {
-	switch {
-	case name != "" && name != "root" && !slices.Contains(f.options.Users, name):
-		return user.UnknownUserError(name)
-	case group != "" && group != "root" && !slices.Contains(f.options.Users, group):
-		return user.UnknownGroupError(group)
-	case name == "" && group != "":
-		return errors.New("must specify user, not just group")
+func (f *Fake) knownUser(uid, gid *int, name, group string) error {
+	_, err := f.owner(uid, gid, name, group)
+	return err
+}
+
+const firstUser = 1000
+
+// id is the number of a user or group; -1 if there is none.
+func (f *Fake) id(name string) int {
+	if name == "root" {
+		return 0
 	}
-	return nil
+	if index := slices.Index(f.options.Users, name); index >= 0 {
+		return firstUser + index
+	}
+	return -1
+}
+
+// name is the name of a user or group; "" if there is none.
+func (f *Fake) name(id int) string {
+	switch {
+	case id == 0:
+		return "root"
+	case id >= firstUser && id < firstUser+len(f.options.Users):
+		return f.options.Users[id-firstUser]
+	}
+	return ""
 }
 
 // fileError is an error that a file request carries in its result.
@@ -140,7 +187,7 @@ func notAbsolute(name string) error {
 
 // Pull implements pebble.Pebble.
 func (f *Fake) Pull(ctx context.Context, name string) ([]byte, error) {
-	if err := f.read(ctx, "Pull", name); err != nil {
+	if err := f.readOne(ctx, "Pull", name); err != nil {
 		return nil, err
 	}
 	defer f.mu.Unlock()
@@ -157,27 +204,71 @@ func (f *Fake) Pull(ctx context.Context, name string) ([]byte, error) {
 	return bytes.Clone(found.content), nil
 }
 
+// PullTo implements pebble.FileKeeper.
+func (f *Fake) PullTo(ctx context.Context, name string, to io.Writer) error {
+	content, err := f.Pull(ctx, name)
+	if err != nil {
+		return err
+	}
+	if _, err := to.Write(content); err != nil {
+		return fmt.Errorf("cannot write to target: %w", err)
+	}
+	return nil
+}
+
 // Push implements pebble.Pebble.
 func (f *Fake) Push(ctx context.Context, file pebble.File) error {
-	if err := f.write(ctx, "Push", file.Path); err != nil {
+	if err := f.request(ctx, call{verb: "Push", name: file.Path}, true); err != nil {
 		return err
 	}
 	defer f.mu.Unlock()
+	return f.push(file)
+}
+
+func (f *Fake) push(file pebble.File) error {
 	if !path.IsAbs(file.Path) {
 		return notAbsolute(file.Path)
 	}
-	if err := f.knownUser(file.User, file.Group); err != nil {
+	owner, err := f.owner(file.UserID, file.GroupID, file.User, file.Group)
+	if err != nil {
 		return fileError(fmt.Errorf("cannot look up user and group: %w", err))
 	}
-	return fileError(f.files.write(file))
+	mode := file.Mode.Perm()
+	if mode == 0 {
+		mode = 0o644
+	}
+	return fileError(f.files.write(file.Path, node{mode, bytes.Clone(file.Content), owner, f.now()}))
+}
+
+// PushFrom implements pebble.FileKeeper.
+func (f *Fake) PushFrom(ctx context.Context, file pebble.File, from io.Reader) error {
+	content, err := io.ReadAll(from)
+	if err != nil {
+		return err
+	}
+	file.Content = content
+	return f.Push(ctx, file)
 }
 
 // ListFiles implements pebble.Pebble.
 func (f *Fake) ListFiles(ctx context.Context, name string, itself bool) ([]pebble.FileInfo, error) {
-	if err := f.read(ctx, "ListFiles", name); err != nil {
+	if err := f.readOne(ctx, "ListFiles", name); err != nil {
 		return nil, err
 	}
 	defer f.mu.Unlock()
+	return f.list(name, "", itself)
+}
+
+// FindFiles implements pebble.FileKeeper.
+func (f *Fake) FindFiles(ctx context.Context, dir, pattern string) ([]pebble.FileInfo, error) {
+	if err := f.read(ctx, "FindFiles", dir, pattern); err != nil {
+		return nil, err
+	}
+	defer f.mu.Unlock()
+	return f.list(dir, pattern, false)
+}
+
+func (f *Fake) list(name, pattern string, itself bool) ([]pebble.FileInfo, error) {
 	switch {
 	case name == "":
 		return nil, badRequest("must specify path")
@@ -186,49 +277,92 @@ func (f *Fake) ListFiles(ctx context.Context, name string, itself bool) ([]pebbl
 	}
 	found, err := f.files.stat("stat", name)
 	if err != nil {
-		refused := &pebble.APIError{Status: http.StatusBadRequest, Kind: "generic-file-error", Message: err.Error()}
-		if errors.Is(err, fs.ErrNotExist) {
-			refused.Status, refused.Kind = http.StatusNotFound, "not-found"
-		}
-		return nil, refused
+		return nil, listError(err)
 	}
 	clean := path.Clean(name)
-	if itself || !found.mode.IsDir() {
-		return []pebble.FileInfo{fileInfo(clean, found)}, nil
+	names := []string{clean}
+	if !itself && found.mode.IsDir() {
+		names = names[:0]
+		for other := range f.files {
+			if other != "/" && path.Dir(other) == clean {
+				names = append(names, other)
+			}
+		}
+		slices.Sort(names)
 	}
 	infos := []pebble.FileInfo{}
-	for _, other := range sortedKeys(f.files) {
-		if other != "/" && path.Dir(other) == clean {
-			infos = append(infos, fileInfo(other, f.files[other]))
+	for _, other := range names {
+		matches := true
+		if pattern != "" {
+			if matches, err = path.Match(pattern, path.Base(other)); err != nil {
+				return nil, listError(err)
+			}
+		}
+		if matches {
+			infos = append(infos, f.fileInfo(other, f.files[other]))
 		}
 	}
 	return infos, nil
 }
 
-func fileInfo(name string, n node) pebble.FileInfo {
+func listError(err error) error {
+	refused := &pebble.APIError{Status: http.StatusBadRequest, Kind: "generic-file-error", Message: err.Error()}
+	if errors.Is(err, fs.ErrNotExist) {
+		refused.Status, refused.Kind = http.StatusNotFound, "not-found"
+	}
+	return refused
+}
+
+func (f *Fake) fileInfo(name string, n node) pebble.FileInfo {
 	return pebble.FileInfo{
-		Path:  name,
-		Name:  path.Base(name),
-		Mode:  n.mode,
-		Size:  int64(len(n.content)),
-		User:  n.user,
-		Group: n.group,
+		Path:     name,
+		Name:     path.Base(name),
+		Mode:     n.mode,
+		Size:     int64(len(n.content)),
+		User:     f.name(n.owner.uid),
+		Group:    f.name(n.owner.gid),
+		UserID:   n.owner.uid,
+		GroupID:  n.owner.gid,
+		Modified: n.modified,
 	}
 }
 
 // MakeDir implements pebble.Pebble.
 func (f *Fake) MakeDir(ctx context.Context, name string, mode fs.FileMode) error {
-	if err := f.write(ctx, "MakeDir", name); err != nil {
+	return f.MakeDirectory(ctx, pebble.Directory{Path: name, Mode: mode, Parents: true})
+}
+
+// MakeDirectory implements pebble.FileKeeper.
+func (f *Fake) MakeDirectory(ctx context.Context, dir pebble.Directory) error {
+	if err := f.write(ctx, "MakeDir", dir.Path); err != nil {
 		return err
 	}
 	defer f.mu.Unlock()
-	if !path.IsAbs(name) {
-		return notAbsolute(name)
+	if !path.IsAbs(dir.Path) {
+		return notAbsolute(dir.Path)
 	}
-	if mode.Perm() == 0 {
+	owner, err := f.owner(dir.UserID, dir.GroupID, dir.User, dir.Group)
+	if err != nil {
+		return fileError(fmt.Errorf("cannot look up user and group: %w", err))
+	}
+	mode := dir.Mode.Perm()
+	if mode == 0 {
 		mode = 0o755
 	}
-	return fileError(f.files.makeDir(name, mode, "root", "root"))
+	made := node{mode: fs.ModeDir | mode, owner: owner, modified: f.now()}
+	if dir.Parents {
+		return fileError(f.files.makeDir(dir.Path, made))
+	}
+	clean := path.Clean(dir.Path)
+	if _, err := f.files.stat("mkdir", clean); err == nil {
+		return fileError(&fs.PathError{Op: "mkdir", Path: dir.Path, Err: syscall.EEXIST})
+	}
+	if parent, err := f.files.stat("mkdir", path.Dir(clean)); err != nil || !parent.mode.IsDir() {
+		_, err := f.files.stat("mkdir", dir.Path)
+		return fileError(err)
+	}
+	f.files[clean] = made
+	return nil
 }
 
 // Remove implements pebble.Pebble.
@@ -246,12 +380,44 @@ func (f *Fake) Remove(ctx context.Context, name string) error {
 		if other != clean && !below(other, clean) || other == "/" {
 			continue
 		}
-		mounted := func(mount string) bool { return other == path.Clean(mount) || below(path.Clean(mount), other) }
-		if slices.ContainsFunc(f.options.Mounts, mounted) {
+		if f.mounted(other) {
 			busy = fileError(&fs.PathError{Op: "unlinkat", Path: clean, Err: syscall.EBUSY})
 			continue
 		}
 		delete(f.files, other)
 	}
 	return busy
+}
+
+// mounted says whether the path is a mount, or has one below it.
+func (f *Fake) mounted(name string) bool {
+	return slices.ContainsFunc(f.options.Mounts, func(mount string) bool {
+		return name == path.Clean(mount) || below(path.Clean(mount), name)
+	})
+}
+
+// RemoveOne implements pebble.FileKeeper.
+func (f *Fake) RemoveOne(ctx context.Context, name string) error {
+	if err := f.write(ctx, "Remove", name); err != nil {
+		return err
+	}
+	defer f.mu.Unlock()
+	if !path.IsAbs(name) {
+		return notAbsolute(name)
+	}
+	clean := path.Clean(name)
+	_, err := f.files.stat("remove", name)
+	if err != nil {
+		return fileError(err)
+	}
+	for other := range f.files {
+		if below(other, clean) {
+			return fileError(&fs.PathError{Op: "remove", Path: name, Err: syscall.ENOTEMPTY})
+		}
+	}
+	if f.mounted(clean) {
+		return fileError(&fs.PathError{Op: "remove", Path: name, Err: syscall.EBUSY})
+	}
+	delete(f.files, clean)
+	return nil
 }

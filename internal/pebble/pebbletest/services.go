@@ -3,10 +3,9 @@ package pebbletest
 import (
 	"context"
 	"fmt"
-	"maps"
+	"net/http"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +33,7 @@ type service struct {
 	// it restarts by itself: not always the plan's.
 	config pebble.Service
 	pid    int
+	starts int
 	since  time.Time
 }
 
@@ -56,12 +56,12 @@ func (f *Fake) stopped(process Process) {
 
 // Services implements pebble.Pebble.
 func (f *Fake) Services(ctx context.Context, names ...string) ([]pebble.ServiceInfo, error) {
-	if err := f.read(ctx, append([]string{"Services"}, names...)...); err != nil {
+	if err := f.read(ctx, "Services", names...); err != nil {
 		return nil, err
 	}
 	defer f.mu.Unlock()
-	infos := []pebble.ServiceInfo{}
-	for _, name := range sortedKeys(f.plan.Services) {
+	infos := make([]pebble.ServiceInfo, 0, len(f.serviceNames))
+	for _, name := range f.serviceNames {
 		if len(names) > 0 && !slices.Contains(names, name) {
 			continue
 		}
@@ -90,21 +90,47 @@ func (f *Fake) Replan(ctx context.Context) error {
 			stop = append(stop, name)
 		}
 	}
-	for _, name := range sortedKeys(f.plan.Services) {
+	for _, name := range f.serviceNames {
 		if slices.Contains(stop, name) || f.plan.Services[name].Startup == "enabled" {
 			start = append(start, name)
 		}
 	}
-	stopOrder, err := order(f.plan.Services, stop, true)
-	if err == nil {
-		start, err = order(f.plan.Services, start, false)
+	a := action{verb: "Replan"}
+	var err error
+	if a.stop, err = pebble.StopOrder(f.plan, stop...); err == nil {
+		a.start, err = pebble.StartOrder(f.plan, start...)
+	}
+	a.services = slices.Compact(slices.Sorted(slices.Values(slices.Concat(a.stop, a.start))))
+	a.involved = len(a.services)
+	for _, name := range f.checkNames {
+		if c := f.checks[name]; err == nil && !c.active() && c.config.Startup != "disabled" {
+			f.startCheck(name, f.effective(name), true)
+		}
 	}
 	f.mu.Unlock()
 	if err != nil {
 		return badRequest("cannot replan services: %v", err)
 	}
-	f.stopAll(stopOrder)
-	return f.startAll("Replan", start)
+	return f.act(a)
+}
+
+// AutoStart implements pebble.AutoStarter.
+func (f *Fake) AutoStart(ctx context.Context) error {
+	if err := f.write(ctx, "AutoStart"); err != nil {
+		return err
+	}
+	enabled := slices.DeleteFunc(slices.Clone(f.serviceNames), func(name string) bool {
+		return f.plan.Services[name].Startup != "enabled"
+	})
+	ordered, err := pebble.StartOrder(f.plan, enabled...)
+	f.mu.Unlock()
+	switch {
+	case err != nil:
+		return serverError("%v", err)
+	case len(ordered) == 0:
+		return &pebble.APIError{Status: http.StatusBadRequest, Kind: "no-default-services", Message: "no default services"}
+	}
+	return f.act(action{verb: "Autostart", services: ordered, start: ordered, involved: len(ordered)})
 }
 
 // Start implements pebble.Pebble.
@@ -113,7 +139,7 @@ func (f *Fake) Start(ctx context.Context, names ...string) error {
 	if err != nil {
 		return err
 	}
-	return f.startAll("Start", ordered)
+	return f.act(action{verb: "Start", services: names, start: ordered, involved: len(ordered)})
 }
 
 // Stop implements pebble.Pebble.
@@ -122,8 +148,7 @@ func (f *Fake) Stop(ctx context.Context, names ...string) error {
 	if err != nil {
 		return err
 	}
-	f.stopAll(ordered)
-	return nil
+	return f.act(action{verb: "Stop", services: names, stop: ordered, involved: len(ordered)})
 }
 
 // Restart implements pebble.Pebble.
@@ -133,13 +158,13 @@ func (f *Fake) Restart(ctx context.Context, names ...string) error {
 		return err
 	}
 	// Those that require a named one are not restarted with it.
-	f.stopAll(slices.DeleteFunc(stop, func(name string) bool { return !slices.Contains(names, name) }))
-	return f.startAll("Restart", start)
+	stop = slices.DeleteFunc(stop, func(name string) bool { return !slices.Contains(names, name) })
+	return f.act(action{verb: "Restart", services: names, stop: stop, start: start, involved: len(start)})
 }
 
 // ordered begins an action on services. It returns with the lock released.
 func (f *Fake) ordered(ctx context.Context, action string, names []string) (start, stop []string, err error) {
-	if err := f.write(ctx, append([]string{action}, names...)...); err != nil {
+	if err := f.write(ctx, action, names...); err != nil {
 		return nil, nil, err
 	}
 	defer f.mu.Unlock()
@@ -147,9 +172,9 @@ func (f *Fake) ordered(ctx context.Context, action string, names []string) (star
 	if len(names) == 0 {
 		return nil, nil, badRequest("must specify services for %s action", verb)
 	}
-	stop, err = order(f.plan.Services, names, true)
+	stop, err = pebble.StopOrder(f.plan, names...)
 	if err == nil {
-		start, err = order(f.plan.Services, names, false)
+		start, err = pebble.StartOrder(f.plan, names...)
 	}
 	if err != nil {
 		return nil, nil, badRequest("cannot %s services: %v", verb, err)
@@ -157,55 +182,76 @@ func (f *Fake) ordered(ctx context.Context, action string, names []string) (star
 	return start, stop, nil
 }
 
-func (f *Fake) stopAll(names []string) {
-	for _, name := range names {
-		f.mu.Lock()
-		s := f.services[name]
-		var ended *Process
-		if s != nil && s.state != stopped {
-			if s.state == running {
-				process := s.process()
-				ended = &process
-			}
-			f.transition(s, stopped)
-		}
-		f.mu.Unlock()
-		if ended != nil {
-			f.stopped(*ended)
-		}
-	}
+// action is one change of services.
+type action struct {
+	verb     string
+	services []string // asked for
+	stop     []string // in order
+	start    []string
+	involved int // how many the summary counts
 }
 
-// startAll starts the services in order. The failure of one holds back those
-// that it is tied to by requires.
-func (f *Fake) startAll(action string, names []string) error {
-	var failed []string
-	var messages, log []string
-	for _, name := range names {
-		if slices.ContainsFunc(failed, func(other string) bool { return f.tied(names, name, other) }) {
-			continue
-		}
-		if err := f.start(name); err != nil {
+func (a action) summary() string {
+	switch {
+	case len(a.services) == 0:
+		return a.verb + " - no services"
+	case a.involved == 1:
+		return fmt.Sprintf("%s service %q", a.verb, a.services[0])
+	}
+	return fmt.Sprintf("%s service %q and %d more", a.verb, a.services[0], a.involved-1)
+}
+
+// act stops and then starts services in order. The failure of one holds back
+// those that it is tied to by requires.
+func (f *Fake) act(a action) error {
+	tasks := make([]pebble.TaskInfo, 0, len(a.stop)+len(a.start))
+	for _, name := range a.stop {
+		f.stop(name)
+		tasks = append(tasks, pebble.TaskInfo{Kind: "stop", Summary: fmt.Sprintf("Stop service %q", name), Status: "Done"})
+	}
+	var failed, messages, log []string
+	for _, name := range a.start {
+		task := pebble.TaskInfo{Kind: "start", Summary: fmt.Sprintf("Start service %q", name), Status: "Done"}
+		if slices.ContainsFunc(failed, func(other string) bool { return f.tied(a.start, name, other) }) {
+			task.Status = "Hold"
+		} else if err := f.start(name); err != nil {
 			failed = append(failed, name)
-			messages = append(messages, fmt.Sprintf("- Start service %q (%v)", name, err))
-			log = append(log, "2024-01-01T00:00:00Z ERROR "+err.Error())
+			messages = append(messages, fmt.Sprintf("- %s (%v)", task.Summary, err))
+			task.Status, task.Log = "Error", []string{"2024-01-01T00:00:00Z ERROR " + err.Error()}
+			log = append(log, task.Log...)
 		}
-	}
-	if len(failed) == 0 {
-		return nil
-	}
-	summary := fmt.Sprintf("%s service %q", action, names[0])
-	if len(names) > 1 {
-		summary += fmt.Sprintf(" and %d more", len(names)-1)
+		tasks = append(tasks, task)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.changes++
-	return &pebble.ChangeError{
-		ID:      strconv.Itoa(f.changes),
-		Summary: summary,
-		Message: "cannot perform the following tasks:\n" + strings.Join(messages, "\n"),
-		Log:     log,
+	if f.down {
+		return fmt.Errorf("%w: the fake was killed", pebble.ErrUnavailable)
+	}
+	id := f.addChange(pebble.ChangeInfo{
+		Kind: strings.ToLower(a.verb), Summary: a.summary(), Status: "Doing", Tasks: tasks,
+	}, a.services...)
+	if len(failed) == 0 {
+		f.endChange(id, "Done", "")
+		return nil
+	}
+	message := "cannot perform the following tasks:\n" + strings.Join(messages, "\n")
+	f.endChange(id, "Error", message)
+	return &pebble.ChangeError{ID: id, Summary: a.summary(), Message: message, Log: log}
+}
+
+func (f *Fake) stop(name string) {
+	f.mu.Lock()
+	s := f.services[name]
+	var ended *Process
+	if s != nil && s.state != stopped {
+		if s.state == running {
+			ended = new(s.process())
+		}
+		f.transition(s, stopped)
+	}
+	f.mu.Unlock()
+	if ended != nil {
+		f.stopped(*ended)
 	}
 }
 
@@ -252,13 +298,14 @@ func (f *Fake) start(name string) error {
 // run makes a process of the service's configuration.
 func (f *Fake) run(s *service) error {
 	f.mu.Lock()
-	if err := f.knownUser(s.config.User, s.config.Group); err != nil {
+	if err := f.knownUser(s.config.UserID, s.config.GroupID, s.config.User, s.config.Group); err != nil {
 		f.transition(s, stopped)
 		f.mu.Unlock()
 		return err
 	}
 	f.pids++
 	s.pid = f.pids
+	s.starts++
 	f.transition(s, running)
 	process := s.process()
 	f.mu.Unlock()
@@ -353,7 +400,7 @@ func (f *Fake) Process(name string) (Process, bool) {
 
 // Signal implements pebble.Pebble.
 func (f *Fake) Signal(ctx context.Context, signal string, names ...string) error {
-	if err := f.write(ctx, append([]string{"Signal", signal}, names...)...); err != nil {
+	if err := f.write(ctx, "Signal", append([]string{signal}, names...)...); err != nil {
 		return err
 	}
 	if len(names) == 0 {
@@ -381,95 +428,6 @@ func (f *Fake) Signal(ctx context.Context, signal string, names ...string) error
 	}
 	if len(messages) > 0 {
 		return serverError("%s", strings.Join(messages, "; "))
-	}
-	return nil
-}
-
-// order is the order in which to start or stop the named services and what
-// they pull with them: what they require, or what requires them.
-func order(services map[string]pebble.Service, names []string, stop bool) ([]string, error) {
-	involved := make(map[string]bool)
-	for pending := slices.Clone(names); len(pending) > 0; pending = pending[1:] {
-		name := pending[0]
-		if involved[name] {
-			continue
-		}
-		s, ok := services[name]
-		if !ok {
-			return nil, fmt.Errorf("service %q does not exist", name)
-		}
-		involved[name] = true
-		if !stop {
-			pending = append(pending, s.Requires...)
-			continue
-		}
-		for _, other := range sortedKeys(services) {
-			if slices.Contains(services[other].Requires, name) {
-				pending = append(pending, other)
-			}
-		}
-	}
-	// Who goes first, for each.
-	first := make(map[string]map[string]bool)
-	for name := range involved {
-		first[name] = make(map[string]bool)
-	}
-	for name := range involved {
-		after, before := services[name].After, services[name].Before
-		if stop {
-			after, before = before, after
-		}
-		for _, other := range after {
-			if involved[other] {
-				first[name][other] = true
-			}
-		}
-		for _, other := range before {
-			if involved[other] {
-				first[other][name] = true
-			}
-		}
-	}
-	ordered := make([]string, 0, len(first))
-	for len(first) > 0 {
-		next := slices.IndexFunc(sortedKeys(first), func(name string) bool { return len(first[name]) == 0 })
-		if next < 0 {
-			return nil, fmt.Errorf("services in before/after loop: %s", strings.Join(loop(first), ", "))
-		}
-		name := sortedKeys(first)[next]
-		ordered = append(ordered, name)
-		delete(first, name)
-		for _, others := range first {
-			delete(others, name)
-		}
-	}
-	return ordered, nil
-}
-
-// loop is the first loop of the graph, by name.
-func loop(first map[string]map[string]bool) []string {
-	reach := func(from string) map[string]bool {
-		seen := make(map[string]bool)
-		for pending := sortedKeys(first[from]); len(pending) > 0; pending = pending[1:] {
-			if name := pending[0]; !seen[name] {
-				seen[name] = true
-				pending = append(pending, slices.Collect(maps.Keys(first[name]))...)
-			}
-		}
-		return seen
-	}
-	for _, name := range sortedKeys(first) {
-		seen := reach(name)
-		if !seen[name] {
-			continue
-		}
-		var members []string
-		for _, other := range sortedKeys(seen) {
-			if reach(other)[name] {
-				members = append(members, other)
-			}
-		}
-		return members
 	}
 	return nil
 }
