@@ -27,6 +27,8 @@
 // Chain runs events one after the other. Try leaves all judgement to the
 // caller.
 //
+// The example is a short tutorial.
+//
 // Nothing is kept between runs and there is no state of the package: tests may
 // run in parallel on the same State. Only a Container's Pebble is the test's
 // own, and remembers.
