@@ -35,9 +35,8 @@ type Notice struct {
 
 // Change is a change of a Pebble: what it did, and how that ended.
 type Change struct {
-	Kind   string                     `json:"kind"`
-	Status string                     `json:"status"`
-	Data   map[string]json.RawMessage `json:"data"`
+	Kind   string `json:"kind"`
+	Status string `json:"status"`
 }
 
 // pebbleSocket is a Workload by Pebble's own API: JSON over HTTP on a unix
@@ -110,14 +109,14 @@ func (p *pebbleSocket) Change(ctx context.Context, id string) (Change, error) {
 	return c, err
 }
 
-// checkEvent tells a check's failure or recovery from a change, as Juju 3.6
-// does: a perform-check change ends in Error when the threshold is reached,
-// the recover-check change after it is Done when the check is up again.
-func checkEvent(c Change) (check string, failed, ok bool) {
-	if json.Unmarshal(c.Data["check-name"], &check) != nil || check == "" {
-		return "", false, false
-	}
+// checkEvent tells a check's failure or recovery from a change and the notice
+// of it, which names the check: a perform-check change ends in Error when the
+// threshold is reached, the recover-check change after it is Done when the
+// check is up again.
+func checkEvent(n Notice, c Change) (check string, failed, ok bool) {
+	check = n.LastData["check-name"]
 	switch {
+	case check == "":
 	case c.Kind == "perform-check" && c.Status == "Error":
 		return check, true, true
 	case c.Kind == "recover-check" && c.Status == "Done":

@@ -154,5 +154,5 @@ func (w *watch) checkOf(ctx context.Context, n Notice) (check string, failed, ok
 	if err != nil {
 		return "", false, false // pruned: the check has moved on since
 	}
-	return checkEvent(c)
+	return checkEvent(n, c)
 }

@@ -226,6 +226,10 @@ func (c *Charm) schema() *charm.Config {
 // rules and messages.
 func (c *Charm) parseOptions(values map[string]string) (map[string]any, error) {
 	settings, err := c.schema().ParseSettingsStrings(values)
+	if err == nil {
+		// Parsing lets any text be a secret; the controller looks again.
+		settings, err = c.schema().ValidateSettings(settings)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func TestOperatorsMistakes(t *testing.T) {
 	m := pair(t)
 	two := &Charm{Name: "two", Endpoints: []Endpoint{
 		{Name: "a", Role: Provider, Interface: "db"}, {Name: "b", Role: Provider, Interface: "db"},
-	}}
+	}, Options: map[string]Option{"token": {Type: "secret"}}}
 	must(t, m.Deploy(DeployArgs{Charm: two}))
 	integrate := func(a, b string) func() error {
 		return func() error { _, err := m.Integrate(a, b); return err }
@@ -77,6 +77,7 @@ func TestOperatorsMistakes(t *testing.T) {
 		{"no endpoint", integrate("app:x", "db"), `application "app" has no "x" relation`},
 		{"no relation", func() error { return m.RemoveRelation("app", "two") }, `relation "app two" not found`},
 		{"same name", func() error { return m.Deploy(DeployArgs{Charm: two}) }, `cannot add application "two": application already exists`},
+		{"secret", func() error { return m.SetConfig("two", map[string]string{"token": "plain"}, nil) }, `option "token" expected secret, got "plain"`},
 		{"option", func() error { return m.SetConfig("app", map[string]string{"x": "1"}, nil) }, `unknown option "x"`},
 		{"reset", func() error { return m.SetConfig("app", nil, []string{"x"}) }, `unknown option "x"`},
 		{"resolved", func() error { return m.Resolved("app/0", true) }, `unit "app/0" is not in an error state`},

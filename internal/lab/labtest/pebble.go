@@ -2,7 +2,6 @@ package labtest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -56,9 +55,8 @@ func (p *pebble) check(name string, failed bool) {
 	if p.changes == nil {
 		p.changes = map[string]lab.Change{}
 	}
-	text, _ := json.Marshal(name) // a string always marshals
-	p.changes[id] = lab.Change{Kind: kind, Status: status, Data: map[string]json.RawMessage{"check-name": text}}
-	p.add(lab.Notice{Type: "change-update", Key: id, LastData: map[string]string{"kind": kind}})
+	p.changes[id] = lab.Change{Kind: kind, Status: status}
+	p.add(lab.Notice{Type: "change-update", Key: id, LastData: map[string]string{"kind": kind, "check-name": name}})
 }
 
 // BootID implements lab.Workload.
