@@ -22,8 +22,8 @@ test: ## Run all tests: units, model, scripts, real Pebble, real cluster
 	@tests/run
 
 .PHONY: test-fast
-test-fast: ## Run the tests that need no Pulsar
-	@go list ./... | grep -v /tests/integration | xargs go test
+test-fast: ## Run the tests that need neither Pulsar nor Python
+	@go list ./... | grep -vE '/tests/(conformance|integration)$$' | xargs go test
 
 .PHONY: simulate
 simulate: ## Run the simulator on SEEDS histories (SEEDS=100000 for long)
