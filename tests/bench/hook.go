@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -41,7 +44,16 @@ type series struct {
 func compareHooks(ctx context.Context, o options) error {
 	ctx, cancel := context.WithTimeout(ctx, hookLimit)
 	defer cancel()
-	s, err := newStage(ctx, o)
+	s, err := newStage(ctx, o, subject{
+		charm: o.charm("bookie"), unit: "bookie/0", container: "bookie", model: bookiesModel,
+		image: func(dir string) error {
+			// In the place of Java there is a double.
+			return errors.Join(
+				copyFile("/proc/self/exe", filepath.Join(dir, "pulsar/bin", doubleName)),
+				os.MkdirAll(filepath.Join(dir, "pulsar/conf"), 0o755),
+			)
+		},
+	})
 	if err != nil {
 		return err
 	}
@@ -66,7 +78,7 @@ func compareHooks(ctx context.Context, o options) error {
 		requests, posts := s.requests()
 		one.requests, one.posts = requests-one.requests, posts-one.posts
 	}
-	if status := s.model.WorkloadStatus(unit); status.Name != juju.Active {
+	if status := s.model.WorkloadStatus(s.unit); status.Name != juju.Active {
 		return fmt.Errorf("the bookie is not at rest: %s: %s", status.Name, status.Message)
 	}
 	return printHooks(o, all)
@@ -75,19 +87,19 @@ func compareHooks(ctx context.Context, o options) error {
 // configChanged tells the model of a new pod, which makes config-changed run
 // though no option has changed. The other hooks that it brings are only played.
 func (s *stage) configChanged(ctx context.Context, over transport) (sample, error) {
-	if err := s.model.PodUp(unit, model.PodInfo{Fresh: true}); err != nil {
+	if err := s.model.PodUp(s.unit, model.PodInfo{Fresh: true}); err != nil {
 		return sample{}, err
 	}
-	if err := s.model.ContainerUp(unit, container, s.boot); err != nil {
+	if err := s.model.ContainerUp(s.unit, s.container, s.boot); err != nil {
 		return sample{}, err
 	}
 	var result sample
 	for {
-		next := s.model.Next(unit)
+		next := s.model.Next(s.unit)
 		if len(next) == 0 {
 			break
 		}
-		c, err := s.model.Begin(unit, next[0])
+		c, err := s.model.Begin(s.unit, next[0])
 		if err != nil {
 			return sample{}, err
 		}

@@ -5,7 +5,9 @@
 //     that a plain script starts in the best order, with the flags and
 //     configuration that the charms have rendered;
 //   - one config-changed hook of the charm bookie that has nothing to change,
-//     over the agent's socket and over forked hook tools.
+//     over the agent's socket and over forked hook tools;
+//   - one update-status of the charm of tests/conformance, in Python on ops and
+//     in Go, with few and with many related units.
 //
 // It is a program and not a test: on a busy machine its figures say little, so
 // nothing depends on them. Run it with make bench.
@@ -20,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pod"
@@ -38,6 +41,7 @@ type options struct {
 const (
 	probeCommand = "probe" // looks at a cluster from inside of its network
 	hookCommand  = "hook"  // measures hooks, in a machine of its own
+	raceCommand  = "race"  // lets charms race, in a machine of its own
 )
 
 func main() {
@@ -54,16 +58,18 @@ func main() {
 		exit(probe(ctx, os.Args[2]))
 		return
 	}
-	inside := len(os.Args) > 1 && os.Args[1] == hookCommand
-	args := os.Args[1:]
-	if inside {
-		args = args[1:]
+	args, inside := os.Args[1:], map[string]func(context.Context, options) error{hookCommand: compareHooks, raceCommand: race}
+	var measure func(context.Context, options) error
+	if len(args) > 0 {
+		if measure = inside[args[0]]; measure != nil {
+			args = args[1:]
+		}
 	}
 	o, err := parse(args)
 	switch {
 	case err != nil:
-	case inside:
-		err = compareHooks(ctx, o)
+	case measure != nil:
+		err = measure(ctx, o)
 	default:
 		err = bench(ctx, o, args)
 	}
@@ -83,10 +89,10 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.build, "build", "build", "directory that make build has filled")
 	flags.IntVar(&o.runs, "runs", 2, "deployments of each kind; the best counts")
 	flags.IntVar(&o.hooks, "hooks", 20, "hooks over each transport, after three that do not count")
-	flags.StringVar(&o.only, "only", "", "measure only deploy, or only hook")
+	flags.StringVar(&o.only, "only", "", "measure only deploy, hook or race")
 	flags.StringVar(&o.keep, "keep", "", "directory for the logs of the last deployment")
 	_ = flags.Parse(args) // it exits
-	if flags.NArg() > 0 || o.runs < 1 || o.hooks < 1 || o.only != "" && o.only != "deploy" && o.only != "hook" {
+	if flags.NArg() > 0 || o.runs < 1 || o.hooks < 1 || !slices.Contains([]string{"", "deploy", hookCommand, raceCommand}, o.only) {
 		flags.Usage()
 		return o, errors.New("cannot make sense of the arguments")
 	}
@@ -99,16 +105,19 @@ func bench(ctx context.Context, o options, args []string) error {
 	if err := printSizes(o); err != nil {
 		return err
 	}
-	if o.only != "deploy" {
-		code, err := pod.Enter(append([]string{hookCommand}, args...), os.Environ())
+	for _, part := range []string{raceCommand, hookCommand} {
+		if o.only != "" && o.only != part {
+			continue
+		}
+		code, err := pod.Enter(append([]string{part}, args...), os.Environ())
 		if err != nil {
 			return fmt.Errorf("cannot make namespaces for the hooks: %w", err)
 		}
 		if code != 0 {
-			return errors.New("cannot measure hooks")
+			return fmt.Errorf("cannot measure: %s", part)
 		}
 	}
-	if o.only != "hook" {
+	if o.only == "" || o.only == "deploy" {
 		return compareDeployments(ctx, o)
 	}
 	return nil

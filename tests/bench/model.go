@@ -14,46 +14,47 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/relation"
 )
 
-// deploy makes three bookies and a pulsar of three units that has what bookies
+// bookiesModel is three bookies and a pulsar of three units that has what bookies
 // need.
-func (s *stage) deploy(bookie *model.Charm) error {
+func bookiesModel(bookie *model.Charm) (*model.Model, error) {
+	m := model.New(model.Options{Name: "bench"})
 	err := errors.Join(
-		s.model.Deploy(model.DeployArgs{App: "bookie", Charm: bookie, Units: 3, Config: map[string]string{"profile": "testing"}}),
-		s.model.Deploy(model.DeployArgs{App: "pulsar", Units: 3, Charm: &model.Charm{
+		m.Deploy(model.DeployArgs{App: "bookie", Charm: bookie, Units: 3, Config: map[string]string{"profile": "testing"}}),
+		m.Deploy(model.DeployArgs{App: "pulsar", Units: 3, Charm: &model.Charm{
 			Name: "pulsar", Endpoints: []model.Endpoint{{Name: "zookeeper", Role: model.Provider, Interface: "zookeeper"}},
 		}}),
 	)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := s.model.Integrate("bookie:zookeeper", "pulsar:zookeeper"); err != nil {
-		return err
+	if _, err := m.Integrate("bookie:zookeeper", "pulsar:zookeeper"); err != nil {
+		return nil, err
 	}
-	for n, unit := range s.model.Units() {
-		if err := s.model.PodUp(unit, model.PodInfo{Address: fmt.Sprintf("10.1.0.%d", 10+n), Fresh: true}); err != nil {
-			return err
+	for n, unit := range m.Units() {
+		if err := m.PodUp(unit, model.PodInfo{Address: fmt.Sprintf("10.1.0.%d", 10+n), Fresh: true}); err != nil {
+			return nil, err
 		}
-		for _, storage := range s.model.Storages(unit) {
-			if err := s.model.StorageProvisioned(unit, storage.ID, "/var/lib/juju/storage/"+storage.ID); err != nil {
-				return err
+		for _, storage := range m.Storages(unit) {
+			if err := m.StorageProvisioned(unit, storage.ID, "/var/lib/juju/storage/"+storage.ID); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return m, nil
 }
 
 // settle runs hooks until all are through, and the measured unit's status has
 // become active in a last hook that wrote nothing.
 func (s *stage) settle(ctx context.Context) error {
 	silent, posts := false, 0
-	for !silent || s.model.WorkloadStatus(unit).Name != juju.Active {
+	for !silent || s.model.WorkloadStatus(s.unit).Name != juju.Active {
 		if err := ctx.Err(); err != nil {
-			status := s.model.WorkloadStatus(unit)
+			status := s.model.WorkloadStatus(s.unit)
 			return fmt.Errorf("%w with status %s: %s", err, status.Name, status.Message)
 		}
 		ready := s.model.Ready()
 		if len(ready) == 0 {
-			if err := s.model.UpdateStatusDue(unit); err != nil {
+			if err := s.model.UpdateStatusDue(s.unit); err != nil {
 				return err
 			}
 			continue
@@ -62,7 +63,7 @@ func (s *stage) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c.Unit() != unit {
+		if c.Unit() != s.unit {
 			if err := s.play(c); err != nil {
 				return err
 			}

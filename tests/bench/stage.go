@@ -26,12 +26,6 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/pod"
 )
 
-// The unit whose hooks are measured, and its container.
-const (
-	unit      = "bookie/0"
-	container = "bookie"
-)
-
 // transport is how the charm reaches the agent.
 type transport string
 
@@ -40,9 +34,20 @@ const (
 	fork   transport = "forked hook tools"
 )
 
-// stage is a model whose only pod is that of bookie/0, with a real Pebble; the
-// other units' hooks are played. The program is the unit's agent.
+// subject is whose hooks are measured.
+type subject struct {
+	charm           string // archive
+	unit, container string
+	// image fills a directory that becomes the container's image.
+	image func(dir string) error
+	// model makes the model around the unit.
+	model func(charm *model.Charm) (*model.Model, error)
+}
+
+// stage is a model whose only pod is that of the subject, with a real Pebble;
+// the other units' hooks are played. The program is the unit's agent.
 type stage struct {
+	subject
 	dir   string
 	model *model.Model
 	pod   *pod.Pod
@@ -63,12 +68,12 @@ type served struct {
 // agentDir is where the charm container sees the agent's socket.
 const agentDir = "/agent"
 
-func newStage(ctx context.Context, o options) (*stage, error) {
+func newStage(ctx context.Context, o options, who subject) (*stage, error) {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir, listeners: map[transport]net.Listener{}, addresses: map[transport]string{}}
+	s := &stage{subject: who, dir: dir, listeners: map[transport]net.Listener{}, addresses: map[transport]string{}}
 	if err := s.build(ctx, o); err != nil {
 		s.close()
 		return nil, fmt.Errorf("cannot set the stage for hooks: %w", err)
@@ -87,7 +92,7 @@ func (s *stage) close() {
 }
 
 func (s *stage) build(ctx context.Context, o options) error {
-	files, err := unpack(o.charm("bookie"), filepath.Join(s.dir, "charm"))
+	files, err := unpack(s.charm, filepath.Join(s.dir, "charm"))
 	if err != nil {
 		return err
 	}
@@ -95,27 +100,28 @@ func (s *stage) build(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	// In the place of dispatch is what measures it, in that of Java a double.
+	// In the place of dispatch is what measures it.
 	dispatch := filepath.Join(s.dir, "charm", "dispatch")
 	if err := os.Rename(dispatch, filepath.Join(s.dir, "charm", "measured")); err != nil {
 		return err
 	}
-	if err := pack.Build(ctx, ".", "./tests/bench/launcher", runtime.GOARCH, dispatch); err != nil {
-		return err
+	for program, to := range map[string]string{"launcher": dispatch, "jujuc": filepath.Join(s.dir, "jujuc")} {
+		if err := pack.Build(ctx, ".", "./tests/bench/"+program, runtime.GOARCH, to); err != nil {
+			return err
+		}
 	}
-	if err := copyFile("/proc/self/exe", filepath.Join(s.dir, "image/pulsar/bin", doubleName)); err != nil {
-		return err
-	}
-	for _, dir := range []string{"image/pulsar/conf", "agent"} {
+	for _, dir := range []string{"image", "agent"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, dir), 0o755); err != nil {
 			return err
 		}
 	}
+	if err := s.image(filepath.Join(s.dir, "image")); err != nil {
+		return err
+	}
 	if err := s.listen(); err != nil {
 		return err
 	}
-	s.model = model.New(model.Options{Name: "bench"})
-	if err := s.deploy(charm); err != nil {
+	if s.model, err = s.subject.model(charm); err != nil {
 		return err
 	}
 	return s.startPod(ctx, o)
@@ -160,39 +166,39 @@ func (s *stage) answer(call jujuc.Request) (jujuc.Response, error) {
 }
 
 func (s *stage) startPod(ctx context.Context, o options) (err error) {
-	name, address := juju.UnitFQDN(unit, "bench", juju.DefaultClusterDomain), "10.1.0.10"
+	name, address := juju.UnitFQDN(s.unit, "bench", juju.DefaultClusterDomain), "10.1.0.10"
 	hosts := filepath.Join(s.dir, "hosts")
 	if err := os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"+address+" "+name+"\n"), 0o644); err != nil {
 		return err
 	}
 	s.pod, err = pod.Start(ctx, pod.Spec{
-		Unit: unit, Model: "bench", FQDN: name, Address: address, Hosts: hosts,
+		Unit: s.unit, Model: "bench", FQDN: name, Address: address, Hosts: hosts,
 		Dir: filepath.Join(s.dir, "p"), Pebble: filepath.Join(o.build, "pebble"),
-		Containers: []pod.Container{{Name: container, Image: filepath.Join(s.dir, "image")}},
+		Containers: []pod.Container{{Name: s.container, Image: filepath.Join(s.dir, "image")}},
 		Charm: pod.CharmContainer{
-			Dir: filepath.Join(s.dir, "charm"), Jujuc: o.charmlab(), Tools: model.Tools(),
+			Dir: filepath.Join(s.dir, "charm"), Jujuc: filepath.Join(s.dir, "jujuc"), Tools: model.Tools(),
 			Storage: []pod.Mount{{Source: filepath.Join(s.dir, "agent"), Target: agentDir}},
 		},
 	})
 	if err != nil {
 		return err
 	}
-	client := pebble.NewClient(s.pod.PebbleSocket(container))
+	client := pebble.NewClient(s.pod.PebbleSocket(s.container))
 	defer client.Close()
 	return until(ctx, func(ctx context.Context) bool {
 		info, err := client.SystemInfo(ctx)
 		s.boot = info.BootID
-		return err == nil && s.model.ContainerUp(unit, container, s.boot) == nil
+		return err == nil && s.model.ContainerUp(s.unit, s.container, s.boot) == nil
 	})
 }
 
 // dispatch runs the charm for a hook.
 func (s *stage) dispatch(ctx context.Context, c *model.Context, over transport) (sample, error) {
 	env := c.Environment()
-	env.CharmDir = pod.CharmDir(unit)
+	env.CharmDir = pod.CharmDir(s.unit)
 	env.ContextID = "bench"
 	env.AgentSocketAddress, env.AgentSocketNetwork = s.addresses[over], s.listeners[over].Addr().Network()
-	env.Path = pod.ToolsDir(unit) + ":/usr/sbin:/usr/bin:/sbin:/bin"
+	env.Path = pod.ToolsDir(s.unit) + ":/usr/sbin:/usr/bin:/sbin:/bin"
 	hook := &served{context: c}
 	s.running.Store(hook)
 	defer s.running.Store(nil)
@@ -223,7 +229,7 @@ func (s *stage) requests() (all, posts int) {
 	for last := -1; all != last; {
 		last = all
 		time.Sleep(quiet)
-		log, _ := os.ReadFile(s.pod.Log(container))
+		log, _ := os.ReadFile(s.pod.Log(s.container))
 		all = bytes.Count(log, []byte("(http+unix)"))
 		posts = bytes.Count(log, []byte("[pebble] POST "))
 	}
