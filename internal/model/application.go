@@ -28,6 +28,9 @@ type application struct {
 	Version        string       `json:"version,omitempty"` // application-version-set
 	Status         statusRecord `json:"status"`            // zero: not set by the leader
 
+	// Remote is the model of an application that is not of this one; see Consume.
+	Remote string `json:"remote,omitempty"`
+
 	charm      *Charm
 	credential any     // of credential-get; nil: none
 	hash       string  // of the configuration
@@ -238,6 +241,21 @@ func (m *Model) RemoveUnits(app string, n int) error {
 	return m.Scale(app, a.Scale-n)
 }
 
+// ForceRemoveUnits lowers the scale by n and does not wait for the hooks of the
+// units that go (juju remove-unit --force).
+func (m *Model) ForceRemoveUnits(app string, n int) error {
+	if err := m.RemoveUnits(app, n); err != nil {
+		return err
+	}
+	a := m.apps[app]
+	for _, u := range slices.Clone(a.order) {
+		if u.Number >= a.Scale && u.Life != dead && a.Units[u.Number] == u {
+			m.bury(u)
+		}
+	}
+	return nil
+}
+
 func (m *Model) setScale(a *application, units int) {
 	a.Scale = units
 	m.fill(a)
@@ -316,6 +334,9 @@ func (m *Model) RemoveApplication(app string, force bool) error {
 	}
 	a.Life, a.Scale = dying, 0
 	for _, r := range m.relationsOf(app) {
+		if a.Remote != "" {
+			m.dropRemote(r, app)
+		}
 		m.killRelation(r)
 	}
 	for _, number := range slices.Sorted(maps.Keys(a.Units)) {
@@ -342,7 +363,7 @@ func (m *Model) endApplication(a *application) {
 		return
 	}
 	for _, r := range m.relationsOf(a.Name) {
-		if len(r.Scope) > 0 {
+		if m.occupied(r) {
 			return // the other side has not left yet
 		}
 	}

@@ -2,6 +2,8 @@ package model
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -10,6 +12,7 @@ import (
 func cycle(tb testing.TB, units int) *Model {
 	tb.Helper()
 	m := New(Options{Name: "bench"})
+	m.SetTime("25 Nov 2026 18:00:00Z")
 	charm := &Charm{
 		Name:      "app",
 		Endpoints: []Endpoint{{Name: "peers", Role: Peer, Interface: "peers"}},
@@ -71,5 +74,50 @@ func BenchmarkHookCycle(b *testing.B) {
 				m.Ready()
 			}
 		})
+	}
+}
+
+// BenchmarkTwentyCalls is a hook of a charm with a peer relation of ten units:
+// 20 hook tools, four of them writing.
+func BenchmarkTwentyCalls(b *testing.B) {
+	const units = 10
+	m := cycle(b, units)
+	var calls [][]string
+	for _, line := range []string{
+		"is-leader --format=json", "config-get --format=json", "state-get --format=json", "goal-state --format=json",
+		"network-get peers --format=json", "relation-ids --format=json -- peers", "relation-list --format=json -r peers:0",
+		"opened-ports --format=json", "storage-list --format=json", "relation-set -r peers:0 n=%d", "state-set n=%d",
+		"status-set -- active ready", "application-version-set 4.0.1",
+	} {
+		calls = append(calls, strings.Fields(line))
+	}
+	for i := range 7 {
+		calls = append(calls, strings.Fields(fmt.Sprintf("relation-get --format=json -r peers:0 -- - app/%d", i)))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		unit := m.Units()[i%units]
+		if len(m.Next(unit)) == 0 {
+			if err := m.UpdateStatusDue(unit); err != nil {
+				b.Fatal(err)
+			}
+		}
+		c, err := m.Begin(unit, m.Next(unit)[0])
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, call := range calls {
+			args := call[1:]
+			if last := len(args) - 1; strings.HasSuffix(args[last], "=%d") {
+				args = append(slices.Clone(args[:last]), fmt.Sprintf(args[last], i))
+			}
+			if code, _, errOut, _ := c.Run(call[0], args, nil, false, nil); code != 0 {
+				b.Fatalf("%v: %s", call, errOut)
+			}
+		}
+		if err := c.End(Outcome{}); err != nil {
+			b.Fatal(err)
+		}
+		m.Ready()
 	}
 }

@@ -276,7 +276,7 @@ var phrases = []phrase{
 			}
 			for _, entry := range slices.Clone(rel.Scope) {
 				if entry.app != "pulsar" && !slices.Contains(s.trace.real(), entry.Unit) {
-					s.m.leave(s.m.units[entry.Unit], rel)
+					s.m.leave(entry.Unit, rel)
 				}
 			}
 		}

@@ -205,7 +205,7 @@ func (r *replay) enters(unit, endpoint string, data map[string]string) {
 		return
 	}
 	if _, in := rel.inScope(unit); in {
-		r.m.leave(u, rel) // another of the same name
+		r.m.leave(unit, rel) // another of the same name
 	}
 	r.m.enter(u, rel)
 	if data == nil {
@@ -233,7 +233,7 @@ func (r *replay) leaves(unit, endpoint string) {
 
 func (r *replay) gone(unit, endpoint string) {
 	if rel := r.relation(endpoint); rel != nil {
-		r.m.leave(r.puppet(unit), rel)
+		r.m.leave(unit, rel)
 	}
 }
 

@@ -293,8 +293,17 @@ func (m *Model) UnitsOf(app string) []string {
 	return names
 }
 
-// Applications are the names of all applications, sorted.
-func (m *Model) Applications() []string { return slices.Sorted(maps.Keys(m.apps)) }
+// Applications are the names of this model's applications, sorted.
+func (m *Model) Applications() []string {
+	var names []string
+	for name, app := range m.apps {
+		if app.Remote == "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Ready are the units for which Next is not empty, sorted.
 func (m *Model) Ready() []string {

@@ -186,7 +186,7 @@ func (m *Model) commitRelation(u *unit, hook Hook, version int) {
 	case juju.RelationBroken:
 		delete(u.Relations, id)
 		if r := m.relations[id]; r != nil {
-			m.leave(u, r)
+			m.leave(u.Name, r)
 		}
 	}
 }

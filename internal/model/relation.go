@@ -35,6 +35,9 @@ type relation struct {
 	// Since is when the relation was made, or began to die.
 	Since string `json:"since,omitempty"`
 
+	// Suspended is for relations with other models.
+	Suspended bool `json:"suspended,omitempty"`
+
 	ids []string // as the charm of each end sees it, "db:3"
 }
 
@@ -196,21 +199,25 @@ func (m *Model) addresses(u *unit) map[string]string {
 // enter puts a unit into a relation's scope. A unit of a name that was there
 // before starts with a new databag of a later version.
 func (m *Model) enter(u *unit, r *relation) {
+	u.Relations[r.ID] = &member{Fresh: true}
+	m.admit(r, u.Name, m.addresses(u))
+}
+
+func (m *Model) admit(r *relation, unit string, data map[string]string) {
 	version := 0
-	if old := r.Bags[u.Name]; old != nil {
+	if old := r.Bags[unit]; old != nil {
 		version = old.Version + 1
 	}
-	b := &bag{Version: version, Data: m.addresses(u)}
-	r.Bags[u.Name] = b
-	i, _ := r.inScope(u.Name)
-	r.Scope = slices.Insert(r.Scope, i, scoped{Unit: u.Name, app: u.app.Name, bag: b})
-	u.Relations[r.ID] = &member{Fresh: true}
+	b := &bag{Version: version, Data: maps.Clone(data)}
+	r.Bags[unit] = b
+	i, _ := r.inScope(unit)
+	r.Scope = slices.Insert(r.Scope, i, scoped{Unit: unit, app: juju.Application(unit), bag: b})
 	m.touchRelation(r)
 }
 
 // leave takes a unit out of a relation; the last one ends a dying relation.
-func (m *Model) leave(u *unit, r *relation) {
-	if i, ok := r.inScope(u.Name); ok {
+func (m *Model) leave(unit string, r *relation) {
+	if i, ok := r.inScope(unit); ok {
 		r.Scope = slices.Delete(r.Scope, i, i+1)
 		m.touchRelation(r)
 	}
@@ -218,7 +225,7 @@ func (m *Model) leave(u *unit, r *relation) {
 }
 
 func (m *Model) endRelation(r *relation) {
-	if r.Life == alive || len(r.Scope) > 0 || m.relations[r.ID] == nil {
+	if r.Life == alive || m.relations[r.ID] == nil || m.occupied(r) {
 		return
 	}
 	m.touchRelation(r)
@@ -232,6 +239,14 @@ func (m *Model) endRelation(r *relation) {
 			m.endApplication(app)
 		}
 	}
+}
+
+// occupied says whether a unit of this model is in the relation's scope.
+func (m *Model) occupied(r *relation) bool {
+	return slices.ContainsFunc(r.Scope, func(entry scoped) bool {
+		app := m.apps[entry.app]
+		return app == nil || app.Remote == ""
+	})
 }
 
 // write changes a databag; an empty value deletes the key.
@@ -345,7 +360,13 @@ func (m *Model) Integrate(a, b string) (Relation, error) {
 			return Relation{}, fmt.Errorf("cannot add relation %q: establishing a new relation for %s would exceed its maximum relation limit of %d", key, e, endpoint.Limit)
 		}
 	}
-	return m.addRelation(ends...).public(), nil
+	r := m.addRelation(ends...)
+	for _, e := range ends {
+		if remote := m.apps[e.App].Remote; remote != "" {
+			r.Model = remote
+		}
+	}
+	return r.public(), nil
 }
 
 func (m *Model) count(e end) int {

@@ -87,7 +87,7 @@ func (m *Model) turn(u *unit) (hooks []Hook, again bool) {
 // its charm implements.
 func (m *Model) enterScopes(u *unit) {
 	for _, r := range m.rels {
-		if r.Life != alive || u.Relations[r.ID] != nil {
+		if r.Life != alive || r.Suspended || u.Relations[r.ID] != nil {
 			continue
 		}
 		own, _, ok := r.own(u.app.Name)
@@ -103,7 +103,7 @@ func (m *Model) enterScopes(u *unit) {
 func (m *Model) created(u *unit) []Hook {
 	var hooks []Hook
 	for _, r := range m.rels {
-		if v := u.Relations[r.ID]; v != nil && !v.Created && r.Life == alive {
+		if v := u.Relations[r.ID]; v != nil && !v.Created && r.Life == alive && !r.Suspended {
 			own, other, _ := r.own(u.app.Name)
 			hooks = append(hooks, Hook{
 				Hook:       juju.Hook{Kind: juju.RelationCreated, Name: own.Endpoint},
@@ -242,7 +242,7 @@ func (m *Model) relationHooks(u *unit) []Hook {
 // that it is about.
 func (m *Model) relationHook(u *unit, r *relation, v *member) (Hook, int, bool) {
 	own, other, _ := r.own(u.app.Name)
-	broken := u.Life != alive || r.Life != alive
+	broken := u.Life != alive || r.Life != alive || r.Suspended
 	hook := func(kind juju.HookKind, unit, app string) Hook {
 		return Hook{
 			Hook:       juju.Hook{Kind: kind, Name: own.Endpoint},

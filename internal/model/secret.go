@@ -13,7 +13,8 @@ import (
 // secret is what the controller keeps of a secret.
 type secret struct {
 	ID          string               `json:"id"`
-	Owner       string               `json:"owner"` // application or unit
+	Owner       string               `json:"owner"`           // application or unit
+	Model       string               `json:"model,omitempty"` // of the owner, if not this one
 	Label       string               `json:"label,omitempty"`
 	Description string               `json:"description,omitempty"`
 	Rotate      string               `json:"rotate,omitempty"`
@@ -56,6 +57,14 @@ type secretRevision struct {
 const secretScheme = "secret:"
 
 func secretURI(id string) string { return secretScheme + id }
+
+// uri names the model of a secret that is not of this one.
+func (s *secret) uri() string {
+	if s.Model != "" {
+		return secretScheme + "//" + s.Model + "/" + s.ID
+	}
+	return secretURI(s.ID)
+}
 
 // secretID is the id in "secret:<id>", "secret://<model>/<id>" or "<id>".
 func secretID(uri string) (string, bool) {
@@ -250,8 +259,10 @@ func (m *Model) secretHooks(u *unit) (hooks []Hook, again bool) {
 		return []Hook{secretHook(juju.SecretRotate, id, 0)}, false
 	}
 	for _, id := range u.Memory.Changed {
-		if m.secrets[id] != nil {
-			hooks = append(hooks, secretHook(juju.SecretChanged, id, 0))
+		if s := m.secrets[id]; s != nil {
+			hook := secretHook(juju.SecretChanged, id, 0)
+			hook.SecretID = s.uri()
+			hooks = append(hooks, hook)
 		}
 	}
 	if len(hooks) > 0 {

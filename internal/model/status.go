@@ -13,6 +13,7 @@ type Status struct {
 	Machines     map[string]any               `json:"machines"`
 	Applications map[string]ApplicationStatus `json:"applications"`
 	Storage      *StorageStatus               `json:"storage,omitempty"`
+	Remote       map[string]RemoteStatus      `json:"application-endpoints,omitempty"`
 }
 
 // ModelStatus is the model's own part.
@@ -140,7 +141,14 @@ func (m *Model) Status() Status {
 		Applications: make(map[string]ApplicationStatus, len(m.apps)),
 	}
 	for name, a := range m.apps {
-		s.Applications[name] = m.appStatus(a)
+		if a.Remote == "" {
+			s.Applications[name] = m.appStatus(a)
+			continue
+		}
+		if s.Remote == nil {
+			s.Remote = make(map[string]RemoteStatus)
+		}
+		s.Remote[name] = m.remoteStatus(a)
 	}
 	for _, u := range m.order {
 		for _, storage := range u.Storages {

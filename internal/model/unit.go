@@ -181,7 +181,7 @@ func (m *Model) bury(u *unit) {
 	delete(m.running, u.Name)
 	for _, r := range slices.Clone(m.rels) {
 		if _, ok := r.inScope(u.Name); ok {
-			m.leave(u, r)
+			m.leave(u.Name, r)
 		}
 	}
 	for _, id := range u.Queue {
@@ -384,11 +384,13 @@ func (m *Model) Poll(unit string) error {
 }
 
 // Notice tells of a custom notice of a container's Pebble; typ is "custom".
+// Before Juju 3.4 nobody listens.
 func (m *Model) Notice(unit, container, id, typ, key string) error {
 	return m.event(unit, container, event{Kind: juju.PebbleCustomNotice, ID: id, Type: typ, Key: key})
 }
 
-// CheckFailed tells that a check reached its threshold of failures.
+// CheckFailed tells that a check reached its threshold of failures. Before Juju
+// 3.6 nobody listens to checks.
 func (m *Model) CheckFailed(unit, container, check string) error {
 	return m.event(unit, container, event{Kind: juju.PebbleCheckFailed, Check: check})
 }
@@ -406,6 +408,10 @@ func (m *Model) event(unit, container string, e event) error {
 	p, err := u.pebble(container)
 	if err != nil {
 		return err
+	}
+	if e.Kind == juju.PebbleCustomNotice && !m.version.HasCustomNotices() ||
+		e.Kind != juju.PebbleCustomNotice && !m.version.HasCheckHooks() {
+		return nil
 	}
 	same := func(other event) bool {
 		return other.Kind == e.Kind && other.ID == e.ID && other.Key == e.Key && other.Check == e.Check
