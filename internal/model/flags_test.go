@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -209,5 +210,22 @@ func TestStorageAdd(t *testing.T) {
 	must(t, m.DetachStorage("app/0", "logs/2"))
 	if ran := settle(t, m); len(ran) > 0 || len(m.Storages("app/0")) != 1 {
 		t.Errorf("ran %v, left %v", ran, m.Storages("app/0"))
+	}
+}
+
+// TestJSON: what is printed is what json.Marshal prints.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	for _, value := range []any{
+		nil, true, "", "plain", "a\"b\\c\n<&>\u2028ü\xff", []string(nil), []string{}, []string{"b", "a<"},
+		map[string]string(nil), map[string]string{}, map[string]string{"b": "1", "a\t": "é", "c": ""}, map[string]any{"a": 1.5, "b": nil}, 7,
+	} {
+		want, err := json.Marshal(value)
+		must(t, err)
+		got, err := appendJSON([]byte("> "), value)
+		must(t, err)
+		if string(got) != "> "+string(want) {
+			t.Errorf("%#v: %s, want %s", value, got, want)
+		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -303,7 +305,7 @@ func (t *tool) atMost(n int) error {
 func (t *tool) write(value any) error {
 	switch t.format {
 	case "json":
-		data, err := json.Marshal(value)
+		data, err := appendJSON(make([]byte, 0, 128), value)
 		if err != nil {
 			return err
 		}
@@ -332,6 +334,65 @@ func (t *tool) write(value any) error {
 		t.out = append([]byte(text), '\n')
 	}
 	return nil
+}
+
+// appendJSON is json.Marshal, faster for what tools print most.
+func appendJSON(out []byte, value any) ([]byte, error) {
+	switch v := value.(type) {
+	case nil:
+		return append(out, "null"...), nil
+	case bool:
+		return strconv.AppendBool(out, v), nil
+	case string:
+		return appendJSONString(out, v)
+	case []string:
+		if v == nil {
+			return append(out, "null"...), nil
+		}
+		out = append(out, '[')
+		var err error
+		for i, text := range v {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			if out, err = appendJSONString(out, text); err != nil {
+				return nil, err
+			}
+		}
+		return append(out, ']'), nil
+	case map[string]string:
+		if v == nil {
+			return append(out, "null"...), nil
+		}
+		out = append(out, '{')
+		var err error
+		for i, key := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			if out, err = appendJSONString(out, key); err != nil {
+				return nil, err
+			}
+			if out, err = appendJSONString(append(out, ':'), v[key]); err != nil {
+				return nil, err
+			}
+		}
+		return append(out, '}'), nil
+	}
+	data, err := json.Marshal(value)
+	return append(out, data...), err
+}
+
+func appendJSONString(out []byte, text string) ([]byte, error) {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			data, err := json.Marshal(text)
+			return append(out, data...), err
+		}
+	}
+	out = append(out, '"')
+	out = append(out, text...)
+	return append(out, '"'), nil
 }
 
 // writeYAML prints as Juju does, with the same library.
