@@ -73,6 +73,11 @@ func (t *Tools) read(ctx context.Context, into any, tool string, args ...string)
 	if err != nil {
 		return err
 	}
+	if table, ok := into.(*map[string]string); ok {
+		if *table, ok = parseFlat(output); ok {
+			return nil
+		}
+	}
 	if err := json.Unmarshal(output, into); err != nil {
 		if tool == "secret-get" {
 			err = errors.New("not an object of strings") // err may quote the content

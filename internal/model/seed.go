@@ -196,12 +196,14 @@ func (m *Model) seedRelation(app *application, u *unit, s *SeedRelation) {
 		r.Bags[s.App] = &bag{Version: 1, Data: s.RemoteAppData}
 	}
 	r.Bags[app.Name] = &bag{Version: 1, Data: s.AppData}
-	r.Bags[u.Name] = &bag{Version: 1, Data: m.withAddresses(u, s.UnitData)}
+	r.Bags[u.Name] = &bag{Version: 1, Data: withAddresses(m.addresses(u), s.UnitData)}
 	v := &member{Created: true, Fresh: true, App: 1}
 	r.Scope = append(r.Scope, scoped{Unit: u.Name, Departing: u.Life != alive})
+	// All units of an application have its Service's address.
+	addresses := m.addresses(&unit{app: remote})
 	for number, data := range s.Remote {
 		other := m.seedOther(remote, number)
-		r.Bags[other.Name] = &bag{Version: 1, Data: m.withAddresses(other, data)}
+		r.Bags[other.Name] = &bag{Version: 1, Data: withAddresses(addresses, data)}
 		r.Scope = append(r.Scope, scoped{Unit: other.Name})
 		v.Members = append(v.Members, seen{other.Name, 1})
 	}
@@ -238,11 +240,9 @@ func (m *Model) seedOther(a *application, number int) *unit {
 }
 
 // withAddresses adds Juju's own keys, unless they are given.
-func (m *Model) withAddresses(u *unit, data map[string]string) map[string]string {
-	all := m.addresses(u)
-	if all == nil {
-		return data
-	}
+func withAddresses(addresses, data map[string]string) map[string]string {
+	all := make(map[string]string, len(addresses)+len(data))
+	maps.Copy(all, addresses)
 	maps.Copy(all, data)
 	return all
 }

@@ -325,9 +325,20 @@ func (s *scene) checkStatuses() error {
 	return nil
 }
 
+// keeps says whether Juju keeps all of a databag.
+func keeps(bag ops.Bag) bool {
+	for key, value := range bag {
+		if key == "" || value == "" || !utf8.ValidString(key) || !utf8.ValidString(value) {
+			return false
+		}
+	}
+	return true
+}
+
 // checkBag refuses what Juju does not keep.
 func checkBag(of string, bag ops.Bag) error {
-	for key, value := range bag {
+	for _, key := range slices.Sorted(maps.Keys(bag)) {
+		value := bag[key]
 		switch {
 		case key == "":
 			return fmt.Errorf("databag of %s has an empty key", of)

@@ -49,10 +49,11 @@ func (s *scene) checkRelations() error {
 				return err
 			}
 		}
-		for _, number := range slices.Sorted(maps.Keys(r.RemoteUnits)) {
-			if err := checkBag(fmt.Sprintf("%s in %s", s.remote(r, number), id), r.RemoteUnits[number]); err != nil {
-				return err
+		for number, bag := range r.RemoteUnits {
+			if keeps(bag) {
+				continue
 			}
+			return checkBag(fmt.Sprintf("%s in %s", s.remote(r, number), id), bag)
 		}
 	}
 	return nil

@@ -177,7 +177,9 @@ func (r *run) leaks(value string) []string {
 		}
 	}
 	state := r.result.State
-	look("an argument of a hook tool", r.args...)
+	for _, call := range r.calls {
+		look("an argument of a hook tool", call.Args...)
+	}
 	look("the log", r.result.Log...)
 	for _, status := range slices.Concat(r.result.Statuses, r.result.AppStatuses) {
 		look("a status", status.Message)

@@ -26,7 +26,7 @@ type run struct {
 	fakes   map[string]*watched
 	pebbles map[string]pebble.Pebble // that the test keeps
 	result  Result
-	args    []string // all arguments of hook tools
+	calls   []hooktool.Call
 }
 
 // watched is a fake and how many of its writes are in the result.
@@ -177,7 +177,7 @@ func (r *run) Run(ctx context.Context, call hooktool.Call) (hooktool.Result, err
 		return hooktool.Result{}, err
 	}
 	r.checkName(call)
-	r.args = append(r.args, call.Args...)
+	r.calls = append(r.calls, call)
 	code, stdout, stderr, needStdin := r.hook.Run(call.Tool, call.Args, call.Stdin, call.Stdin != nil, readFile)
 	if needStdin {
 		return hooktool.Result{}, fmt.Errorf("%s wants standard input", call.Tool)
