@@ -175,7 +175,7 @@ func TestGarbageInTheDatabag(t *testing.T) {
 	for _, test := range []struct{ key, value, want string }{
 		{"metadata-initialised", "yes", `pulsar offers a ZooKeeper that cannot be used: cannot read databag key "metadata-initialised": "yes" is neither true nor false`},
 		{"endpoints", "a b", `pulsar offers a ZooKeeper that cannot be used: endpoints: "a b" is not <host>:<port>`},
-		{"session-timeout", "-1", `pulsar offers a ZooKeeper that cannot be used: session-timeout: -1 is less than 0`},
+		{"session-timeout", "-1", `pulsar offers a ZooKeeper that cannot be used: session-timeout: -1 is neither 0 nor from 100 to 3600000 milliseconds`},
 	} {
 		t.Run(test.key, func(t *testing.T) {
 			t.Parallel()

@@ -70,6 +70,9 @@ func urlHosts(url string, schemes ...string) ([]string, error) {
 		return nil, fmt.Errorf("%s does not begin with %s://", quote(url), strings.Join(schemes, ":// or "))
 	}
 	hosts := strings.Split(strings.TrimSuffix(list, "/"), ",")
+	if len(hosts) > maxHosts {
+		return nil, fmt.Errorf("%d hosts are more than %d", len(hosts), maxHosts)
+	}
 	for _, entry := range hosts {
 		host, port, err := net.SplitHostPort(entry)
 		if err != nil || !hostName.MatchString(host) {
@@ -81,6 +84,10 @@ func urlHosts(url string, schemes ...string) ([]string, error) {
 	}
 	return hosts, nil
 }
+
+// maxHosts bounds lists, which end in command lines: what is longer is no
+// cluster.
+const maxHosts = 256
 
 // hostName fits names and addresses of both families.
 var hostName = regexp.MustCompile(`^[0-9A-Za-z]([-.:0-9A-Za-z]{0,251}[0-9A-Za-z])?$`)

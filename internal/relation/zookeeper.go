@@ -36,6 +36,9 @@ type ZooKeeperOffer struct {
 // Validate checks what came from outside; the error names the key. Keys that
 // are absent are not wrong: the other side has not written them yet.
 func (o ZooKeeperOffer) Validate() error {
+	if len(o.Endpoints) > maxHosts {
+		return fmt.Errorf("endpoints: %d are more than %d", len(o.Endpoints), maxHosts)
+	}
 	for _, endpoint := range o.Endpoints {
 		if err := checkHostPort(endpoint); err != nil {
 			return fmt.Errorf("endpoints: %w", err)
@@ -47,7 +50,7 @@ func (o ZooKeeperOffer) Validate() error {
 	if o.MetadataServiceURI != "" {
 		list, found := strings.CutPrefix(o.MetadataServiceURI, "zk+hierarchical://")
 		hosts, path, _ := strings.Cut(list, "/")
-		if !found || !znodePath.MatchString("/"+path) {
+		if !found || !znodePath.MatchString("/"+path) || strings.Count(hosts, ";") >= maxHosts {
 			return fmt.Errorf("metadata-service-uri: %s is not zk+hierarchical://<host>:<port>;…/<path>", quote(o.MetadataServiceURI))
 		}
 		for host := range strings.SplitSeq(hosts, ";") {
@@ -59,11 +62,12 @@ func (o ZooKeeperOffer) Validate() error {
 	if o.ClusterName != "" && !clusterName.MatchString(o.ClusterName) {
 		return fmt.Errorf("cluster-name: %s is not a cluster's name", quote(o.ClusterName))
 	}
-	if o.MaxFrameSize < 0 {
-		return fmt.Errorf("max-frame-size: %d is less than 0", o.MaxFrameSize)
+	// What is out of these bounds would keep a bookie from starting.
+	if o.MaxFrameSize != 0 && (o.MaxFrameSize < 64<<10 || o.MaxFrameSize > 1<<30) {
+		return fmt.Errorf("max-frame-size: %d is neither 0 nor from %d to %d bytes", o.MaxFrameSize, 64<<10, 1<<30)
 	}
-	if o.SessionTimeout < 0 {
-		return fmt.Errorf("session-timeout: %d is less than 0", o.SessionTimeout)
+	if o.SessionTimeout != 0 && (o.SessionTimeout < 100 || o.SessionTimeout > 3600000) {
+		return fmt.Errorf("session-timeout: %d is neither 0 nor from 100 to 3600000 milliseconds", o.SessionTimeout)
 	}
 	return nil
 }
@@ -99,6 +103,8 @@ const (
 	BookieStarting = "starting"
 )
 
+var stateWord = regexp.MustCompile(`^[a-z]([-a-z]{0,38}[a-z])?$`)
+
 // BookieMember is what a bookie writes into its unit databag, as requirer of
 // interface zookeeper.
 type BookieMember struct {
@@ -116,6 +122,9 @@ func (m BookieMember) Validate() error {
 		if err := checkHostPort(m.BookieID); err != nil {
 			return fmt.Errorf("bookie-id: %w", err)
 		}
+	}
+	if m.State != "" && !stateWord.MatchString(m.State) {
+		return fmt.Errorf("state: %s is not a word", quote(m.State))
 	}
 	if m.FQDN != "" && !hostName.MatchString(m.FQDN) {
 		return fmt.Errorf("fqdn: %s is not a host's name", quote(m.FQDN))

@@ -27,8 +27,10 @@ func TestZooKeeperOfferValidate(t *testing.T) {
 		{"URI of another driver", func(o *relation.ZooKeeperOffer) { o.MetadataServiceURI = "etcd://a:1" }, `metadata-service-uri: "etcd://a:1" is not zk+hierarchical://<host>:<port>;…/<path>`},
 		{"URI with a bad port", func(o *relation.ZooKeeperOffer) { o.MetadataServiceURI = "zk+hierarchical://a:0/ledgers" }, `metadata-service-uri: "a:0" is not <host>:<port>`},
 		{"bad cluster name", func(o *relation.ZooKeeperOffer) { o.ClusterName = "a/b" }, `cluster-name: "a/b" is not a cluster's name`},
-		{"negative frame", func(o *relation.ZooKeeperOffer) { o.MaxFrameSize = -1 }, "max-frame-size: -1 is less than 0"},
-		{"negative timeout", func(o *relation.ZooKeeperOffer) { o.SessionTimeout = -1 }, "session-timeout: -1 is less than 0"},
+		{"negative frame", func(o *relation.ZooKeeperOffer) { o.MaxFrameSize = -1 }, "max-frame-size: -1 is neither 0 nor from 65536 to 1073741824 bytes"},
+		{"a frame that no bookie can have", func(o *relation.ZooKeeperOffer) { o.MaxFrameSize = 1 << 40 }, "max-frame-size: 1099511627776 is neither 0 nor from 65536 to 1073741824 bytes"},
+		{"more endpoints than anybody has", func(o *relation.ZooKeeperOffer) { o.Endpoints = make([]string, 300) }, "endpoints: 300 are more than 256"},
+		{"negative timeout", func(o *relation.ZooKeeperOffer) { o.SessionTimeout = -1 }, "session-timeout: -1 is neither 0 nor from 100 to 3600000 milliseconds"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -65,6 +67,9 @@ func TestBookieMemberValidate(t *testing.T) {
 	}
 	if err := (relation.BookieMember{BookieID: "a"}).Validate(); err == nil {
 		t.Error("an id without a port is taken")
+	}
+	if err := (relation.BookieMember{State: "a\nb"}).Validate(); err == nil {
+		t.Error("a state of two lines is taken")
 	}
 	if err := (relation.BookieMember{FQDN: "a b"}).Validate(); err == nil {
 		t.Error("a name with a blank is taken")
