@@ -114,8 +114,8 @@ func (c *Charm) startWrites(ctx context.Context, u *ops.Unit, a *ops.Action) err
 	}
 	a.Set("topic", argument(strings.Join(s.arguments("run"), " "), "--topic"))
 	a.Set("message-rate", s.options.MessageRate)
-	if !s.pulsar.offer.Ready {
-		a.Logf(ctx, "writing starts when the brokers of %s take messages", s.pulsar.app)
+	if !s.pulsar.Offer.Ready {
+		a.Logf(ctx, "writing starts when the brokers of %s take messages", s.pulsar.App)
 	}
 	return nil
 }
@@ -173,8 +173,8 @@ func (c *Charm) prepare(ctx context.Context, u *ops.Unit) (snapshot, error) {
 	switch {
 	case !s.reachable:
 		return s, errors.New("container client does not answer yet")
-	case !s.pulsar.offer.Complete():
-		return s, fmt.Errorf("%s has not offered its address yet", s.pulsar.app)
+	case !s.pulsar.Offer.Complete():
+		return s, fmt.Errorf("%s has not offered its address yet", s.pulsar.App)
 	}
 	return s, nil
 }

@@ -27,6 +27,8 @@ const (
 	pulsarEndpoint = "pulsar"
 )
 
+var pulsar = ops.Requires[relation.PulsarOffer, ops.None](pulsarEndpoint)
+
 // Paths of the container.
 const (
 	clientPath = "/var/lib/dummy-client/client"
@@ -93,7 +95,7 @@ type snapshot struct {
 	writes      string // "on", "off" or ""
 	leaving     bool
 
-	pulsar *pulsar // nil without relation
+	pulsar *ops.RemoteApp[relation.PulsarOffer] // nil without relation
 
 	reachable bool
 	// command is that of the service in Pebble's plan, "" if there is none.
@@ -105,13 +107,6 @@ type snapshot struct {
 	pushed      bool
 
 	push func(ctx context.Context) error
-}
-
-// pulsar is the relation's other side.
-type pulsar struct {
-	app     string
-	offer   relation.PulsarOffer
-	problem error
 }
 
 func (c *Charm) observe(ctx context.Context, u *ops.Unit) (snapshot, error) {
@@ -135,7 +130,7 @@ func (c *Charm) observe(ctx context.Context, u *ops.Unit) (snapshot, error) {
 	case juju.StorageDetaching, juju.Remove:
 		s.leaving = true
 	}
-	if err := s.observePulsar(ctx, u); err != nil {
+	if s.pulsar, err = pulsar.Remote(ctx, u); err != nil {
 		return s, err
 	}
 	err = c.observeContainer(ctx, u, &s)
@@ -145,44 +140,13 @@ func (c *Charm) observe(ctx context.Context, u *ops.Unit) (snapshot, error) {
 	return s, err
 }
 
-func (s *snapshot) observePulsar(ctx context.Context, u *ops.Unit) error {
-	relations, err := u.Relations(ctx, pulsarEndpoint)
-	if err != nil {
-		return err
-	}
-	for _, r := range relations {
-		if r.Broken {
-			continue
-		}
-		bag, err := r.RemoteApp(ctx)
-		if err != nil {
-			return err
-		}
-		p := &pulsar{app: r.App}
-		if p.problem = ops.Decode(bag, &p.offer); p.problem == nil {
-			p.problem = p.offer.Validate()
-		}
-		s.pulsar = p
-		return nil // the endpoint's limit is one
-	}
-	return nil
-}
-
 func (c *Charm) observeContainer(ctx context.Context, u *ops.Unit, s *snapshot) error {
+	client, err := u.Service(ctx, containerName, service)
+	if err != nil || !client.Up {
+		return err
+	}
+	s.reachable, s.running, s.command = true, client.Running(), client.Layer.Services[service].Command
 	container := u.Container(containerName)
-	layer, err := container.Plan(ctx)
-	if err != nil {
-		return err
-	}
-	s.reachable = true
-	s.command = layer.Services[service].Command
-	services, err := container.Services(ctx, service)
-	if err != nil {
-		return err
-	}
-	for _, info := range services {
-		s.running = s.running || info.Name == service && info.Running()
-	}
 	if s.binary, s.binaryError = c.Client(u.Environment().CharmDir); s.binaryError != nil {
 		return nil
 	}

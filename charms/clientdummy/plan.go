@@ -56,9 +56,9 @@ func (s snapshot) desired() (d pebble.Desired, change bool) {
 	case stop:
 		d.Services = map[string]pebble.Service{service: s.layer(s.command, "disabled")}
 		return d, true
-	case s.optionError != nil || s.binaryError != nil || s.pulsar.problem != nil || !s.pulsar.offer.Complete():
+	case s.optionError != nil || s.binaryError != nil || s.pulsar.Problem != nil || !s.pulsar.Offer.Complete():
 		return d, false
-	case !s.pulsar.offer.Ready && !s.running:
+	case !s.pulsar.Offer.Ready && !s.running:
 		return d, false
 	}
 	arguments := s.arguments("run",
@@ -89,7 +89,7 @@ func (s snapshot) layer(command, startup string) pebble.Service {
 // arguments are a command line of the client. While a service runs, its
 // addresses are kept if they still serve.
 func (s snapshot) arguments(command string, more ...string) []string {
-	offer := s.pulsar.offer
+	offer := s.pulsar.Offer
 	topic, _ := relation.ParseTopic(s.options.Topic)
 	arguments := []string{
 		clientPath, command,
@@ -149,12 +149,12 @@ func (s snapshot) status() []juju.Status {
 	switch p := s.pulsar; {
 	case p == nil:
 		statuses = append(statuses, statusNoRelation(juju.Application(s.unit)))
-	case p.problem != nil:
-		statuses = append(statuses, statusGarbage(p.app, p.problem))
-	case !p.offer.Complete():
-		statuses = append(statuses, statusNoAddress(p.app))
-	case !p.offer.Ready:
-		statuses = append(statuses, statusNotReady(p.app))
+	case p.Problem != nil:
+		statuses = append(statuses, statusGarbage(p.Problem))
+	case !p.Offer.Complete():
+		statuses = append(statuses, statusNoAddress(p.App))
+	case !p.Offer.Ready:
+		statuses = append(statuses, statusNotReady(p.App))
 	}
 	if !s.reachable {
 		statuses = append(statuses, statusNoContainer())

@@ -19,7 +19,7 @@ func related() snapshot {
 		options: options{
 			Topic: "persistent://public/default/dummy", Partitions: 1, Mode: "off", MessageRate: 10, MessageSize: 128, SubscriptionType: "shared",
 		},
-		pulsar: &pulsar{app: "pulsar", offer: relation.PulsarOffer{
+		pulsar: &ops.RemoteApp[relation.PulsarOffer]{App: "pulsar", Offer: relation.PulsarOffer{
 			ServiceURL: "pulsar://a:6650", WebServiceURL: "http://a:8080", ClusterName: "c", Ready: true,
 		}},
 		reachable: true, pushed: true, binary: Binary{Hash: "h"},
@@ -61,11 +61,13 @@ func TestPlan(t *testing.T) {
 		{"idle", func(*snapshot) {}, outcome{Status: ops.Active("")}},
 		{"no relation", func(s *snapshot) { s.pulsar = nil },
 			outcome{Status: ops.Blocked("integrate with pulsar: juju integrate dummy pulsar")}},
-		{"no address yet", func(s *snapshot) { s.pulsar.offer = relation.PulsarOffer{} },
+		{"no address yet", func(s *snapshot) { s.pulsar.Offer = relation.PulsarOffer{} },
 			outcome{Status: ops.Waiting("waiting for pulsar to offer its address")}},
-		{"brokers are not ready", func(s *snapshot) { s.pulsar.offer.Ready, s.options.Mode = false, "both" },
+		{"brokers are not ready", func(s *snapshot) { s.pulsar.Offer.Ready, s.options.Mode = false, "both" },
 			outcome{Status: ops.Waiting("waiting for the brokers of pulsar to take messages")}},
-		{"garbage", func(s *snapshot) { s.pulsar.problem, s.options.Mode = errors.New("service-url: no"), "both" },
+		{"garbage", func(s *snapshot) {
+			s.pulsar.Problem, s.options.Mode = &ops.RemoteDataError{Remote: "pulsar", Err: errors.New("service-url: no")}, "both"
+		},
 			outcome{Status: ops.Blocked("pulsar offers an address that cannot be used: service-url: no")}},
 		{"no container", func(s *snapshot) { s.reachable, s.pushed = false, false },
 			outcome{Status: ops.Waiting("waiting for container client to start")}},
@@ -92,12 +94,12 @@ func TestPlan(t *testing.T) {
 			s.optionError, s.command, s.running = &ops.OptionError{Option: "message-rate", Reason: "0 is not within 1 and 10000"}, "client run", true
 		}, outcome{Status: ops.Blocked("option message-rate: 0 is not within 1 and 10000")}},
 		{"brokers away while it runs: it goes on", func(s *snapshot) {
-			s.pulsar.offer.Ready, s.options.Mode, s.command, s.running = false, "both", command(one, "both"), true
+			s.pulsar.Offer.Ready, s.options.Mode, s.command, s.running = false, "both", command(one, "both"), true
 		}, outcome{Status: ops.Waiting("waiting for the brokers of pulsar to take messages"), Startup: "enabled", Command: command(one, "both")}},
 		{"more brokers do not restart it", func(s *snapshot) {
 			const three = "--service-url pulsar://a:1,b:1,c:1 --web-service-url http://a:2,b:2,c:2"
 			s.options.Mode, s.command = "both", command(three, "both")
-			s.pulsar.offer.ServiceURL, s.pulsar.offer.WebServiceURL = "pulsar://a:1,b:1,c:1,d:1,e:1", "http://a:2,b:2,c:2,d:2,e:2"
+			s.pulsar.Offer.ServiceURL, s.pulsar.Offer.WebServiceURL = "pulsar://a:1,b:1,c:1,d:1,e:1", "http://a:2,b:2,c:2,d:2,e:2"
 		}, outcome{Status: ops.Active("sends 10 messages a second to persistent://public/default/dummy and reads it"), Startup: "enabled",
 			Command: command("--service-url pulsar://a:1,b:1,c:1 --web-service-url http://a:2,b:2,c:2", "both")}},
 		{"other brokers do", func(s *snapshot) {

@@ -23,8 +23,8 @@ func statusNoClient(err error) juju.Status {
 }
 
 // A human mends the other side; its databag wakes the charm.
-func statusGarbage(app string, err error) juju.Status {
-	return ops.Blocked(fmt.Sprintf("%s offers an address that cannot be used: %v", app, err))
+func statusGarbage(problem *ops.RemoteDataError) juju.Status {
+	return ops.Blocked(fmt.Sprintf("%s offers an address that cannot be used: %v", problem.Remote, problem.Err))
 }
 
 // Woken by pebble-ready.
