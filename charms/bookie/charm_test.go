@@ -3,6 +3,7 @@ package bookie
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -235,5 +236,54 @@ func TestLeaving(t *testing.T) {
 		opstest.RelationBroken("zookeeper"), opstest.Stop(), opstest.Remove(),
 	) {
 		same(result)
+	}
+}
+
+// The leader restarts in its turn, when that is committed, and says whose turn
+// it is next.
+func TestRolling(t *testing.T) {
+	t.Parallel()
+	juju := load(t)
+	w := &world{health: Health{Ready: true, Listed: true, Registered: "rw"}}
+	peers := opstest.Relation{Endpoint: "cluster", RemoteUnits: map[int]ops.Bag{1: {"restart": `{"healthy":true}`}}}
+	state := opstest.State{
+		Leader: true, Config: map[string]any{"profile": "testing"}, Relations: append(offered(), peers),
+		Containers: map[string]opstest.Container{"bookie": {}},
+	}
+	state = juju.Twice(t, w.charm(), state, opstest.PebbleReady("bookie")).State
+	began := state.Containers["bookie"].Services["bookie"]
+
+	cluster := func(state opstest.State) *opstest.Relation {
+		for i := range state.Relations {
+			if state.Relations[i].Endpoint == "cluster" {
+				return &state.Relations[i]
+			}
+		}
+		return &opstest.Relation{}
+	}
+	state.Config = map[string]any{"profile": "testing", "gc-wait-time": 99}
+	state = juju.Run(t, w.charm(), state, opstest.ConfigChanged()).State
+	if diff := cmp.Diff(began, state.Containers["bookie"].Services["bookie"]); diff != "" {
+		t.Errorf("it did something to the bookie before its turn (-before +after):\n%s", diff)
+	}
+	if want := ops.Active("new configuration: waiting for its turn to restart"); state.Status != want {
+		t.Errorf("before its turn: status %v, want %v", state.Status, want)
+	}
+	if turn := cluster(state).LocalApp["restart-turn"]; !strings.HasPrefix(turn, `{"unit":"bookie/0","number":1,`) {
+		t.Fatalf("the leader gave the turn %q", turn)
+	}
+	// Juju tells it of its own write.
+	state = juju.Run(t, w.charm(), state, opstest.RelationAppChanged("cluster")).State
+	if state.Status != statusServing() || state.Containers["bookie"].Services["bookie"].PID == began.PID {
+		t.Errorf("in its turn: status %v, service %v", state.Status, state.Containers["bookie"].Services["bookie"])
+	}
+	if diff := cmp.Diff(ops.Bag{"restart": `{"healthy":true,"done":1}`}, cluster(state).LocalUnit); diff != "" {
+		t.Errorf("after its turn (-want +got):\n%s", diff)
+	}
+	// The next one wants its own.
+	cluster(state).RemoteUnits[1] = ops.Bag{"restart": `{"wants":true,"healthy":true}`}
+	state = juju.Twice(t, w.charm(), state, opstest.RelationChanged("cluster", "bookie/1")).State
+	if turn := cluster(state).LocalApp["restart-turn"]; !strings.HasPrefix(turn, `{"unit":"bookie/1","number":2,`) {
+		t.Errorf("the leader gave the turn %q", turn)
 	}
 }

@@ -70,14 +70,14 @@ func (h *hook) observe(ctx context.Context) (s snapshot, err error) {
 	return s, err
 }
 
-// plan is the sum of the halves' plans. Bookies come over ZooKeeper's
-// relation, so they are told there what the broker knows.
+// plan is the sum of the halves' plans.
 func (h *hook) plan(s snapshot) ops.Plan {
-	name, initialised := s.broker.Offer()
-	return ops.Sum(
-		h.zookeeper.Plan(s.zookeeper, zookeeper.Offer{
-			ClusterName: name, Initialised: initialised, MaxFrameSize: broker.MaxFrameSize, Pending: s.broker.Pending(),
-		}),
-		h.broker.Plan(s.broker),
-	)
+	return ops.Sum(h.zookeeper.Plan(s.zookeeper, offer(s.broker)), h.broker.Plan(s.broker))
+}
+
+// offer is what the broker knows and bookies have to: they come over
+// ZooKeeper's relation.
+func offer(s broker.Snapshot) zookeeper.Offer {
+	name, initialised := s.Offer()
+	return zookeeper.Offer{ClusterName: name, Initialised: initialised, MaxFrameSize: broker.MaxFrameSize, Pending: s.Pending()}
 }

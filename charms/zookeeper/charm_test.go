@@ -1,0 +1,116 @@
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops/opstest"
+	"github.com/pulsar-charms/pulsar-charms/internal/zk"
+)
+
+// alone is what a charm of this half alone declares.
+var alone = map[string][]byte{
+	"metadata.yaml": []byte(`
+name: zookeeper
+summary: ZooKeeper for tests.
+description: ZooKeeper for tests.
+containers:
+  zookeeper:
+    resource: image
+    mounts: [{storage: zookeeper, location: /pulsar/data/zookeeper}]
+resources:
+  image: {type: oci-image}
+storage:
+  zookeeper: {type: filesystem}
+provides:
+  zookeeper: {interface: zookeeper}
+peers:
+  cluster: {interface: zookeeper_cluster}
+`),
+	"config.yaml": []byte(`
+options:
+  profile: {type: string, default: testing, description: Sizes.}
+  log-level: {type: string, default: info, description: Log.}
+  zookeeper-heap-size: {type: string, default: auto, description: Heap.}
+  zookeeper-session-timeout: {type: int, default: 0, description: Session.}
+  tick-time: {type: int, default: 2000, description: Tick.}
+  voters-max: {type: int, default: 5, description: Voters.}
+  zookeeper-extra-config: {type: string, default: "", description: More.}
+`),
+	"actions.yaml": []byte("get-quorum: {description: Members.}\n"),
+}
+
+// single is a ZooKeeper of one server, which serves or not.
+type single struct{ serves bool }
+
+func (s *single) Server(context.Context, string) (zk.Server, error) {
+	if !s.serves {
+		return zk.Server{}, errors.New("no quorum")
+	}
+	return zk.Server{Mode: "leader"}, nil
+}
+
+func (s *single) Config(context.Context, []string) (zk.Config, error) {
+	return zk.Config{}, errors.New("not asked")
+}
+
+func (s *single) Reconfigure(context.Context, []string, string, func(zk.Config) zk.Change) (zk.Config, error) {
+	return zk.Config{}, errors.New("not asked")
+}
+
+// This half is a charm by itself: it starts, serves, offers itself, keeps a
+// wrong option out, and tells nobody its password.
+func TestCharmAlone(t *testing.T) {
+	t.Parallel()
+	juju := opstest.Load(t, alone)
+	server := &single{}
+	charm := &Charm{Ensemble: server}
+	state := opstest.State{
+		Leader: true, Containers: map[string]opstest.Container{"zookeeper": {}},
+		Relations: []opstest.Relation{{Endpoint: "zookeeper", App: "client"}},
+	}
+	state = juju.Run(t, charm, state, opstest.ConfigChanged()).State
+	state = juju.Run(t, charm, state, opstest.PebbleReady("zookeeper")).State
+	if state.Containers["zookeeper"].Services["zookeeper"].Current != "active" || state.Status != startingServer {
+		t.Fatalf("status %v, services %v", state.Status, state.Containers["zookeeper"].Services)
+	}
+
+	server.serves = true
+	result := juju.Twice(t, charm, state, opstest.UpdateStatus())
+	state = result.State
+	if want := ops.Active("ZooKeeper leader, 1 voter, not redundant"); state.Status != want {
+		t.Errorf("status %v, want %v", state.Status, want)
+	}
+	for _, relation := range state.Relations {
+		if endpoints := relation.LocalApp["endpoints"]; relation.Endpoint == "zookeeper" && endpoints != "zookeeper-0.zookeeper-endpoints.test.svc.cluster.local:2181" {
+			t.Errorf("it offers %q", endpoints)
+		}
+		for _, secret := range state.Secrets {
+			for _, content := range secret.Revisions {
+				for key, value := range relation.LocalApp {
+					if strings.Contains(value, content[secretKey]) {
+						t.Errorf("the password is in databag key %s", key)
+					}
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"2181/tcp"}, state.Ports); diff != "" {
+		t.Errorf("ports (-want +got):\n%s", diff)
+	}
+
+	before := state.Containers["zookeeper"].Services["zookeeper"]
+	state.Config = map[string]any{"tick-time": 1}
+	state = juju.Twice(t, charm, state, opstest.ConfigChanged()).State
+	if want := ops.Blocked("option tick-time: 1 is not from 100 to 10000"); state.Status != want {
+		t.Errorf("status %v, want %v", state.Status, want)
+	}
+	if diff := cmp.Diff(before, state.Containers["zookeeper"].Services["zookeeper"]); diff != "" {
+		t.Errorf("a wrong option did something to ZooKeeper (-before +after):\n%s", diff)
+	}
+}
