@@ -201,12 +201,15 @@ func (a *application) configHash() string {
 	return string(data)
 }
 
-// setting is the value that config-get shows.
-func (a *application) setting(name string) (any, bool) {
-	if value, ok := a.Config[name]; ok {
+// setting is the value that juju config shows.
+func (a *application) setting(name string) (any, bool) { return a.charm.setting(a.Config, name) }
+
+// setting is the value of an option, or its default.
+func (c *Charm) setting(config map[string]any, name string) (any, bool) {
+	if value, ok := config[name]; ok {
 		return value, true
 	}
-	if option, ok := a.charm.Options[name]; ok && option.Default != nil {
+	if option, ok := c.Options[name]; ok && option.Default != nil {
 		return option.Default, true
 	}
 	return nil, false

@@ -30,6 +30,9 @@ func mapOf(text string) map[string]string {
 // openings keep brackets: the recorder's lists stand in them.
 var openings = []opening{
 	o(`(?:a |new )*(?:unit )?UNIT (?:is )?created(?: \(leader\))?(?: with (storages?)?(?: and )?(?:an? )?(db|zk)?(?: relation)?)?`, func(b *beginning, m []string) {
+		if app(m[1]) != "pulsar" {
+			return // its agent starts with the others
+		}
 		b.unit = m[1]
 		if strings.Contains(m[0], "(leader)") {
 			b.leader = m[1]
@@ -41,12 +44,24 @@ var openings = []opening{
 			b.relations = append(b.relations, &related{endpoint: m[3], units: []string{m[3] + "/0"}})
 		}
 	}),
-	o(`applications? pulsar (?:is )?(?:deployed|created) with (\d+|one|two|three) units?(?: at once)?`, func(b *beginning, m []string) {
+	o(`(?:an? )?applications? (?:pulsar(?: and (?:db|zk))?|(?:db|zk) and pulsar) (?:is |are )?(?:deployed |created )?(?:\()?(?:with )?(\d+|one|two|three) (?:real )?units?(?: each)?(?:\))?(?: (?:deployed|created))?(?: at once)?`, func(b *beginning, m []string) {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			n = map[string]int{"one": 1, "two": 2, "three": 3}[m[1]]
 		}
 		b.unit, b.units = "pulsar/0", n
+	}),
+	// Another application's units are those whose hooks the trace has.
+	o(`(?:an? )?(?:remote )?(?:applications? )?(?:db|zk) (?:is )?(?:deployed |created )?(?:\()?(?:with )?(?:\d+|one|two|three) (?:real )?units?(?: each)?(?:\))?(?: (?:deployed|created))?(?: at once)?`, func(*beginning, []string) {}),
+	o(`(?:both |all )?(?:sides|applications) (?:are )?real|both (?:applications )?(?:with|have) real (?:agents|uniters|units)`, func(*beginning, []string) {}),
+	o(`(?:the )?leaders (?:are )?(pulsar/\d+) and [a-z]+/\d+|(?:the )?leaders (?:are )?[a-z]+/\d+ and (pulsar/\d+)`, func(b *beginning, m []string) { b.leader = m[1] + m[2] }),
+	o(`(?:the )?leader(?: is)? (?:db|zk)/\d+`, func(*beginning, []string) {}),
+	o(`(?:relation (db|zk)(?: (?:between|of|joins) .*)?|(?:they are |both )?(?:integrated|related)(?: (?:over|by|through) (db|zk))?)(?: (?:exists|is there|added))?`, func(b *beginning, m []string) {
+		name := m[1] + m[2]
+		if name == "" {
+			name = "db"
+		}
+		b.relations = append(b.relations, &related{endpoint: name})
 	}),
 	o(`(?:the )?leader(?: is)? UNIT|UNIT (?:is )?(?:the )?leader|leader`, func(b *beginning, m []string) { b.leader = m[1] + m[2] }),
 	o(`not (?:the )?leader|no leader`, func(b *beginning, m []string) { b.leader = "" }),
@@ -108,12 +123,10 @@ var openings = []opening{
 	o(`(?:the )?(?:all )?(?:its )?agents? (?:starts?|start at once)|all agents start(?: at once)?`, func(*beginning, []string) {}),
 }
 
-// readBeginning reads a scenario's first sentence. What is not about how the
-// world begins happens just before the agents start, but for notices: a
-// container has them only once its pod is there.
-func (r *replay) readBeginning(text string) {
-	b := &beginning{}
-	var later []string
+// openingOf reads a scenario's first sentence as far as it is about how the
+// world begins.
+func openingOf(text string) (b *beginning, rest []string) {
+	b = &beginning{}
 	for _, clause := range clauses(text) {
 		known := false
 		for _, opening := range openings {
@@ -124,9 +137,17 @@ func (r *replay) readBeginning(text string) {
 			}
 		}
 		if !known {
-			later = append(later, clause)
+			rest = append(rest, clause)
 		}
 	}
+	return b, rest
+}
+
+// readBeginning makes the world of the first sentence. What is not about how
+// it begins happens just before the agents start, but for notices: a container
+// has them only once its pod is there.
+func (r *replay) readBeginning(text string) {
+	b, later := openingOf(text)
 	if b.unit == "" {
 		r.wrong("cannot read input %d: %q", r.at+1, text)
 		return

@@ -174,7 +174,7 @@ var phrases = []phrase{
 		charm.Revision++
 		s.ok(s.m.Refresh("pulsar", &charm, nil))
 	}),
-	p(`(?:charm )?revision \d+|CharmModifiedVersion \d+`, nothing),
+	p(`(?:charm )?revision \d+|CharmModifiedVersion \d+|label \S+|consumed with label \S+|(?:latest |at )revision \d+`, nothing),
 	p(`(?:each|every) (?:failed|failing) hook is (?:skipped|resolved(?: with)? --no-retry)`, func(s *sentence, m []string) { s.skipping = true }),
 	p(`(?:juju )?resolved(?: (--no-retry))?(?: again| once more)?(?: for each)?`, func(s *sentence, m []string) {
 		if s.m.units[s.unit].inError() {
@@ -210,7 +210,9 @@ var phrases = []phrase{
 	}),
 
 	// Secrets.
-	p(`(?:the )?secret ID of KEY is (consumed|read|granted).*`, func(s *sentence, m []string) { s.owned("consumed", m[1]) }),
+	p(`(?:the |a )?secret ID (?:of|owned by|from) (?:KEY|UNIT)(?: (?:is )?(?:consumed|read|granted).*)?|(?:the )?secret ID(?: is)? (?:consumed|read|granted).*`, func(s *sentence, m []string) {
+		s.owned("consumed", m[1]+m[4])
+	}),
 	p(`(?:own |an? |the )?(application|app|unit|consumed|remote|granted)(?:-owned)? secret ID(?: of KEY)?(?: exists?| created| is created| granted)?`, func(s *sentence, m []string) {
 		s.owned(m[1], m[2])
 	}),

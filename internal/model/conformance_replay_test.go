@@ -113,12 +113,16 @@ func (r *replay) play() {
 			}
 		}
 		r.write(c, h)
+		r.reads(c, h)
 		until, before, held := r.delayed(c, i)
 		for _, n := range during[h.N] {
 			r.read(n)
 			if given == n {
 				given++
 			}
+		}
+		if r.m.Running(unit) == c {
+			r.reads(c, h)
 		}
 		if held {
 			r.waiting[until] = append(r.waiting[until], &ending{c, i})
@@ -198,8 +202,7 @@ func (r *replay) end(c *Context, i int) {
 	if h.Exit == 137 {
 		outcome = Outcome{Killed: true}
 	}
-	// A hook that exits with 0 and leaves the unit in error was refused.
-	refused := h.Exit == 0 && (h.refused || r.event(h, `agent status error`) != nil) && c.hook.Kind != juju.Action
+	refused := r.refused(h)
 	err := c.End(outcome)
 	switch {
 	case err != nil && !refused && !r.orderOnly:
@@ -220,6 +223,12 @@ func (r *replay) end(c *Context, i int) {
 			r.wrong("hook %d: the action is %s %q, want %s %q", h.N, got.Status, got.Message, m[1], m[2])
 		}
 	}
+}
+
+// refused says that the controller refused what the hook wrote: it exits with
+// 0 and leaves the unit in error.
+func (r *replay) refused(h traceHook) bool {
+	return h.refused || h.Exit == 0 && !strings.HasPrefix(h.Hook, "action:") && r.event(h, `agent status error`) != nil
 }
 
 // ended checks that the agent ended by itself if the trace says so: after stop,

@@ -119,8 +119,10 @@ func (tr *trace) who(h traceHook) string {
 // unit is the scenario's unit: the one that the first input creates.
 func (tr *trace) unit() string {
 	if len(tr.Inputs) > 0 {
-		if name := unitName.FindString(tr.Inputs[0].What); name != "" {
-			return name
+		for _, name := range unitName.FindAllString(tr.Inputs[0].What, -1) {
+			if app(name) == "pulsar" {
+				return name
+			}
 		}
 	}
 	return "pulsar/0"
@@ -240,11 +242,15 @@ func (tr *trace) variant(v variant) ([]traceHook, []input) {
 	return hooks, inputs
 }
 
-var whileHook = regexp.MustCompile(`(\d+)`)
+var whileHook = regexp.MustCompile(`(?:hook )?(\d+)(?: |$)`)
 
 // during is the number of the hook that ran while the input came, or 0.
 func (in input) during() int {
-	n, _ := strconv.Atoi(whileHook.FindString(in.While))
+	m := whileHook.FindStringSubmatch(in.While)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
 	return n
 }
 

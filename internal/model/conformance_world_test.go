@@ -90,13 +90,10 @@ func (r *replay) begin(b *beginning) {
 		r.storage(id)
 	}
 	for _, unit := range r.trace.real() {
-		if app(unit) != "pulsar" {
-			continue
-		}
 		if _, err := r.m.unit(unit); err != nil {
 			continue // it comes later
 		}
-		for _, container := range r.containers(b) {
+		for _, container := range r.containersOf(unit, b) {
 			r.boot(unit, container)
 		}
 	}
@@ -111,10 +108,10 @@ func (r *replay) start() {
 	}
 }
 
-// containers are those that are up from the beginning. If the sentence is
-// silent, those whose pebble-ready the trace shows.
-func (r *replay) containers(b *beginning) []string {
-	if b.told {
+// containersOf are a unit's containers that are up from the beginning. If the
+// sentence is silent, those whose pebble-ready the trace shows.
+func (r *replay) containersOf(unit string, b *beginning) []string {
+	if b.told && app(unit) == "pulsar" {
 		if !b.up {
 			return nil
 		}
@@ -122,7 +119,7 @@ func (r *replay) containers(b *beginning) []string {
 	}
 	var up []string
 	for _, h := range r.trace.Hooks {
-		if h.Workload != "" && strings.HasSuffix(h.Hook, "-pebble-ready") && !slices.Contains(up, h.Workload) {
+		if app(r.trace.who(h)) == app(unit) && h.Workload != "" && strings.HasSuffix(h.Hook, "-pebble-ready") && !slices.Contains(up, h.Workload) {
 			up = append(up, h.Workload)
 		}
 	}
@@ -152,8 +149,8 @@ func (r *replay) boot(unit, container string) {
 func (r *replay) pod(unit string, fresh bool) {
 	r.ended(unit, false)
 	if fresh {
-		if u, err := r.m.unit(unit); err == nil && !u.EverUp && len(r.containers(&beginning{})) > 0 {
-			for _, container := range r.containers(&beginning{}) {
+		if u, err := r.m.unit(unit); err == nil && !u.EverUp {
+			for _, container := range r.containersOf(unit, &beginning{}) {
 				r.boot(unit, container)
 			}
 		}
@@ -257,12 +254,16 @@ func (r *replay) relate(rel *related) {
 		return
 	}
 	data := rel.app
-	if data == nil {
+	real := slices.ContainsFunc(r.trace.real(), func(unit string) bool { return app(unit) == rel.endpoint })
+	if data == nil && !real {
 		data = r.learnApp(rel.endpoint, rel.endpoint)
 	}
 	r.writes(rel.endpoint, rel.endpoint, data)
 	for _, unit := range rel.units {
-		r.enters(unit, rel.endpoint, rel.data)
+		// A real unit enters by itself.
+		if !slices.Contains(r.trace.real(), unit) {
+			r.enters(unit, rel.endpoint, rel.data)
+		}
 	}
 }
 
@@ -350,24 +351,34 @@ func (r *replay) unsaid(h traceHook, data map[string]string, saying string) map[
 	return out
 }
 
-var noteTool = regexp.MustCompile(`(relation-set|state-set) (--app )?([a-z][a-z0-9-]*)(?:=(\S*?)(?:[,;]|$| )| -> \d+)`)
+var (
+	noteTool   = regexp.MustCompile(`^(relation-set|state-set)((?: --?[a-z]+(?: [a-z]+:\d+)?)*)((?: [a-z][a-z0-9-]*(?:=\S*)?)+)(?: -> (\d+))?$`)
+	noteConfig = regexp.MustCompile(`config ([a-z]+)=(\S*)`)
+)
 
 // write does what the trace's note says that the charm did, or what others
 // read later and nothing else explains.
 func (r *replay) write(c *Context, h traceHook) {
-	for _, match := range noteTool.FindAllStringSubmatch(h.Note, -1) {
-		key, value := match[3], match[4]
-		if !strings.Contains(match[0], "=") {
-			value = r.learnValue(c, h, key, match[2] != "")
+	for _, part := range strings.FieldsFunc(h.Note, func(c rune) bool { return c == ',' || c == ';' || c == '\n' }) {
+		match := noteTool.FindStringSubmatch(strings.TrimSpace(part))
+		if match == nil {
+			continue
 		}
-		args := []string{key + "=" + value}
-		if match[1] == "relation-set" {
+		toApp := strings.Contains(match[2], "--app")
+		args := strings.Fields(match[2])
+		if match[1] == "relation-set" && !strings.Contains(match[2], "-r") {
 			args = append(args, r.relationFlag(c)...)
 		}
-		if match[2] != "" {
-			args = append(args, "--app")
+		for _, pair := range strings.Fields(match[3]) {
+			if !strings.Contains(pair, "=") {
+				pair += "=" + r.learnValue(c, h, pair, toApp)
+			}
+			args = append(args, pair)
 		}
-		r.run(c, match[1], args...)
+		code, _, errOut, _ := c.Run(match[1], args, nil, false, nil)
+		if failed := match[4] != "" && match[4] != "0"; failed != (code != 0) {
+			r.wrong("hook %d: %s: exit %d %s", h.N, part, code, errOut)
+		}
 	}
 	if strings.Contains(h.Note, "status-set") {
 		r.run(c, "status-set", "waiting", "as told")
@@ -377,6 +388,9 @@ func (r *replay) write(c *Context, h traceHook) {
 	}
 	if m := r.event(h, `action \S+ \(`+h.Action+`\) finished: failed "(.*)"`); m != nil && h.Exit == 0 {
 		r.run(c, "action-fail", m[1])
+	}
+	if h.Exit == 0 && r.refused(h) && len(c.appData) == 0 {
+		r.run(c, "relation-set", append(r.relationFlag(c), "--app", "refused=yes")...)
 	}
 	if !r.noted("relation-set") && strings.HasSuffix(h.Hook, "-relation-created") {
 		for _, later := range r.trace.Hooks[min(h.N, len(r.trace.Hooks)):] {
@@ -390,6 +404,16 @@ func (r *replay) write(c *Context, h traceHook) {
 	}
 	if !r.noted("--app") && !r.noted("writes app") && h.Leader == "true" && len(r.trace.real()) > 1 {
 		r.writeApp(c, h)
+	}
+}
+
+// reads checks what the note says of the options: a hook keeps what it read.
+func (r *replay) reads(c *Context, h traceHook) {
+	for _, match := range noteConfig.FindAllStringSubmatch(h.Note, -1) {
+		_, out, _, _ := c.Run("config-get", []string{match[1]}, nil, false, nil)
+		if got := strings.TrimSpace(string(out)); got != match[2] {
+			r.wrong("hook %d: option %s is %q, want %q", h.N, match[1], got, match[2])
+		}
 	}
 }
 

@@ -21,7 +21,11 @@ type Context struct {
 	ticked  bool      // update-status became due while it ran
 	led     bool      // leadership came or went while it ran
 
-	notLeader bool // is-leader said no; it does not change its mind
+	// What was read stays so until the hook ends.
+	notLeader bool           // is-leader said no
+	config    map[string]any // as set by the operator; nil: not read
+	status    *juju.Status
+	storages  []Storage // nil: not read
 	appBags   map[string]map[string]string
 	log       []LogLine
 	writer    func(path string, data []byte) error

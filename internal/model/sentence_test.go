@@ -1,6 +1,10 @@
 package model
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 // TestSentences reads sentences as a recorder would say them, beside those of
 // the traces at hand.
@@ -90,6 +94,8 @@ func TestSentences(t *testing.T) {
 		"storage data/9 is being detached",
 		"update-status timer fires twice",
 		"nothing happens",
+		"secret 9m4e2mr0ui3e8a215n5g of db, label u, latest revision 1",
+		"secret 9m4e2mr0ui3e8a215n5g owned by db is granted and read",
 	} {
 		s := &sentence{replay: &replay{}}
 		for _, clause := range clauses(text) {
@@ -102,6 +108,27 @@ func TestSentences(t *testing.T) {
 		s := &sentence{replay: &replay{}}
 		if _, ok := s.parse(text); ok {
 			t.Errorf("%q was read", text)
+		}
+	}
+}
+
+// TestBeginnings reads first sentences as a recorder would say them.
+func TestBeginnings(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]beginning{
+		"unit pulsar/0 created (leader), relation db with db/0 and db/1, storage data/0; agent starts":                                                                       {unit: "pulsar/0", leader: "pulsar/0", storages: []string{"data/0"}},
+		"application pulsar deployed with 2 units at once, leader pulsar/0, peer relation true; application db deployed with 2 units at once, leader db/0; all agents start": {unit: "pulsar/0", leader: "pulsar/0", units: 2, peer: true},
+		"applications pulsar and db deployed with 2 units each, leaders pulsar/0 and db/0, relation db between them; all agents start":                                       {unit: "pulsar/0", leader: "pulsar/0", units: 2},
+		"unit pulsar/1 created, leader is pulsar/1, peer relation with members [pulsar/0 pulsar/2], peer app data map[token:1]; agent starts":                                {unit: "pulsar/1", leader: "pulsar/1", peer: true, peers: []string{"pulsar/0", "pulsar/2"}, peerApp: map[string]string{"token": "1"}},
+		"unit pulsar/2 created; peers pulsar/0 (leader), pulsar/1 with app data; db with db/0, app data; containers up; agent starts":                                        {unit: "pulsar/2", leader: "pulsar/0", peer: true, peers: []string{"pulsar/0", "pulsar/1"}},
+	} {
+		got, rest := openingOf(text)
+		if len(rest) > 0 {
+			t.Errorf("of %q is not read: %q", text, rest)
+		}
+		got.relations = nil
+		if diff := cmp.Diff(want, *got, cmp.AllowUnexported(beginning{}, related{})); diff != "" {
+			t.Errorf("%q: %s", text, diff)
 		}
 	}
 }

@@ -27,16 +27,26 @@ func (t *tool) configGet() error {
 		return err
 	}
 	if len(t.args) == 1 && t.args[0] != "" {
-		value, _ := t.app.setting(t.args[0])
+		value, _ := t.app.charm.setting(t.settings(), t.args[0])
 		return t.write(value)
 	}
 	values := make(map[string]any, len(t.app.charm.Options))
 	for name := range t.app.charm.Options {
-		if value, ok := t.app.setting(name); ok || all {
+		if value, ok := t.app.charm.setting(t.settings(), name); ok || all {
 			values[name] = value
 		}
 	}
 	return t.write(values)
+}
+
+// settings are the operator's, as the hook first read them.
+func (c *Context) settings() map[string]any {
+	if c.config == nil {
+		if c.config = c.app.Config; c.config == nil {
+			c.config = map[string]any{}
+		}
+	}
+	return c.config
 }
 
 func (t *tool) jujuLog() error {
@@ -254,10 +264,14 @@ func (t *tool) statusGet() error {
 		return out
 	}
 	if !app {
-		if !data && t.format == "smart" {
-			return t.write(string(t.unit.Workload.Name))
+		if t.status == nil {
+			status := t.unit.Workload.Status
+			t.Context.status = &status
 		}
-		return t.write(details(t.unit.Workload.Status))
+		if !data && t.format == "smart" {
+			return t.write(string(t.status.Name))
+		}
+		return t.write(details(*t.status))
 	}
 	if !t.leader() {
 		return fmt.Errorf("finding application status: this unit is not the leader")
@@ -274,6 +288,17 @@ func (t *tool) statusGet() error {
 	return t.write(map[string]any{"application-status": out})
 }
 
+// attachments are the unit's storages as the hook first read them.
+func (c *Context) attachments() []Storage {
+	if c.storages == nil {
+		c.storages = make([]Storage, 0, len(c.unit.Storages))
+		for _, s := range c.unit.Storages {
+			c.storages = append(c.storages, *s)
+		}
+	}
+	return c.storages
+}
+
 func (t *tool) storageList() error {
 	if err := t.output("smart", nil); err != nil {
 		return err
@@ -282,7 +307,7 @@ func (t *tool) storageList() error {
 		return err
 	}
 	ids := []string{}
-	for _, s := range t.unit.Storages {
+	for _, s := range t.attachments() {
 		if s.Provisioned && (len(t.args) == 0 || t.args[0] == s.Name) {
 			ids = append(ids, s.ID)
 		}
@@ -301,13 +326,14 @@ func (t *tool) storageGet() error {
 			return usage("no storage instance specified")
 		}
 	}
-	s := t.unit.storage(id)
-	if s == nil || !s.Provisioned {
+	i := slices.IndexFunc(t.attachments(), func(s Storage) bool { return s.ID == id && s.Provisioned })
+	if i < 0 {
 		return usage("invalid value %q for option -s: storage not found", id)
 	}
 	if err := t.atMost(1); err != nil {
 		return err
 	}
+	s := t.storages[i]
 	values := map[string]string{"kind": s.Kind, "location": s.Location}
 	if len(t.args) == 0 {
 		return t.write(values)
