@@ -43,6 +43,8 @@ type Options struct {
 	// Version is what SystemInfo says; empty: v1.32.1. The fake can do
 	// everything whatever it says.
 	Version string
+	// Forget leaves Calls and Writes empty, for a fake that lives long.
+	Forget bool
 	// Now is the clock; nil: a clock that moves one second a call.
 	Now func() time.Time
 }
@@ -282,12 +284,14 @@ func (f *Fake) request(ctx context.Context, c call, writes bool) error {
 		return fmt.Errorf("fake pebble: %w", context.Cause(ctx))
 	}
 	f.mu.Lock()
-	f.calls = record(f.calls, c)
+	if !f.options.Forget {
+		f.calls = record(f.calls, c)
+	}
 	if f.down {
 		f.mu.Unlock()
 		return fmt.Errorf("%w: the fake was killed", pebble.ErrUnavailable)
 	}
-	if writes {
+	if writes && !f.options.Forget {
 		f.writes = record(f.writes, c)
 	}
 	return nil

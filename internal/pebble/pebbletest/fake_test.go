@@ -241,3 +241,27 @@ func TestInterrupt(t *testing.T) {
 		}
 	}
 }
+
+func TestWipeLosesADisk(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	fake := NewFake(Options{Mounts: []string{"/disk"}, Forget: true})
+	for _, name := range []string{"/disk/a/b", "/other"} {
+		if err := fake.Push(ctx, pebble.File{Path: name, Content: []byte("x")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fake.Wipe("/disk")
+	if _, err := fake.Pull(ctx, "/disk/a/b"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file on the lost disk gives %v", err)
+	}
+	if _, err := fake.ListFiles(ctx, "/disk", false); err != nil {
+		t.Errorf("the mount is gone: %v", err)
+	}
+	if _, err := fake.Pull(ctx, "/other"); err != nil {
+		t.Errorf("another file is gone: %v", err)
+	}
+	if calls := fake.Calls(); len(calls) > 0 {
+		t.Errorf("calls are remembered: %v", calls)
+	}
+}

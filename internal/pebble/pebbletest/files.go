@@ -47,6 +47,18 @@ func (t files) keep(mounts []string) {
 	}
 }
 
+// Wipe loses the content of a directory, as an empty disk in its place does.
+// It also works while the daemon is down.
+func (f *Fake) Wipe(dir string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name := range f.files {
+		if below(name, path.Clean(dir)) {
+			delete(f.files, name)
+		}
+	}
+}
+
 func below(name, dir string) bool {
 	return strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }

@@ -387,6 +387,18 @@ func (f *Fake) EndBackoff() []string {
 	return waiting
 }
 
+// InBackoff says whether a service waits in backoff.
+func (f *Fake) InBackoff() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.services {
+		if s.state == backoff {
+			return true
+		}
+	}
+	return false
+}
+
 // Process is the service's process, if it runs.
 func (f *Fake) Process(name string) (Process, bool) {
 	f.mu.Lock()
