@@ -50,6 +50,16 @@ func logicalLines(text string) []string {
 // scan unescapes text, of a key up to the first separator, and gives what
 // follows.
 func scan(text string, key bool) (unescaped, rest string) {
+	end := len(text)
+	if key {
+		if i := strings.IndexAny(text, "=: \t\f"); i >= 0 {
+			end = i
+		}
+	}
+	// Most text has nothing to unescape.
+	if strings.IndexByte(text[:end], '\\') < 0 && utf8.ValidString(text[:end]) {
+		return text[:end], text[end:]
+	}
 	var out []uint16
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])

@@ -32,6 +32,11 @@ func Merge(layers ...Properties) Properties {
 // only, escaped so that java.util.Properties reads back the same values.
 func (p Properties) Render(comment string) []byte {
 	var out strings.Builder
+	size := len(comment) + 8
+	for key, value := range p {
+		size += len(key) + len(value) + 2
+	}
+	out.Grow(size)
 	for line := range strings.Lines(comment) {
 		out.WriteString("# " + strings.TrimRight(line, "\n") + "\n")
 	}
@@ -50,7 +55,24 @@ func (p Properties) Hash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// plain says whether text is written as it is.
+func plain(text string, key bool) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ', c > '~', c == '\\', c == ' ' && (key || i == 0):
+			return false
+		case key && strings.IndexByte("=:#!", c) >= 0:
+			return false
+		}
+	}
+	return true
+}
+
 func writeEscaped(out *strings.Builder, text string, key bool) {
+	if plain(text, key) {
+		out.WriteString(text)
+		return
+	}
 	for i, r := range text {
 		switch {
 		case r == '\\':
