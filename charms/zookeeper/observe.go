@@ -159,15 +159,23 @@ func (s *Snapshot) observeGoal(ctx context.Context, u *ops.Unit) error {
 		return err
 	}
 	s.Dying = goal.Dying
-	switch u.Hook().Kind {
-	case juju.StorageDetaching, juju.RelationDeparted, juju.RelationBroken:
-		s.Teardown = goal.Dying
-	}
+	s.Teardown = goal.Dying && ofTheEnd(u.Hook().Kind)
 	s.Planned = goal.Ordinals(u.Name())
 	for _, unit := range goal.Leaving {
 		s.Leaving = append(s.Leaving, juju.Ordinal(unit))
 	}
 	return nil
+}
+
+// ofTheEnd says whether a hook that fails keeps a dying unit from going. Only
+// remove does so always: Juju drops a failed hook when the pod gets SIGTERM,
+// and if the unit began to die then, stop and remove are all that follows.
+func ofTheEnd(kind juju.HookKind) bool {
+	switch kind {
+	case juju.StorageDetaching, juju.RelationDeparted, juju.RelationBroken, juju.Remove:
+		return true
+	}
+	return false
 }
 
 func (h *Hook) observeRelations(ctx context.Context, s *Snapshot) (err error) {

@@ -497,6 +497,19 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func TestHooksOfTheEnd(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[juju.HookKind]bool{
+		juju.StorageDetaching: true, juju.RelationDeparted: true, juju.RelationBroken: true, juju.Remove: true,
+		// Others are run again at once, or by a unit that stays.
+		juju.Stop: false, juju.UpdateStatus: false, juju.PebbleCustomNotice: false,
+	} {
+		if got := ofTheEnd(kind); got != want {
+			t.Errorf("hook %v holds a dying voter: %v, want %v", kind, got, want)
+		}
+	}
+}
+
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	o := testOptions()
