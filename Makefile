@@ -27,7 +27,11 @@ test-fast: ## Run the tests that need neither Pulsar nor Python
 
 .PHONY: simulate
 simulate: ## Run the simulator on SEEDS histories (SEEDS=100000 for long)
-	@go test ./tests/simulation -run 'TestSimulation$$' -count=1 -timeout 0 -seeds $(SEEDS) -v
+	@go test ./tests/simulation -run 'TestSimulation$$' -count=1 -timeout 0 -seeds $(SEEDS) -progress 10s -v
+
+.PHONY: replay
+replay: ## Play the simulator's history of one seed again (SEED=7)
+	@go test ./tests/simulation -run 'TestSimulation$$' -count=1 -seed $(SEED)
 
 .PHONY: bench
 bench: build ## Measure deploy to first message, and one hook, against their peers

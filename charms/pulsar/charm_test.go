@@ -2,6 +2,7 @@ package pulsar
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +11,8 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/ops/opstest"
 	"github.com/pulsar-charms/pulsar-charms/internal/zk"
 )
+
+var errAway = errors.New("no session")
 
 // away is a ZooKeeper and a broker that nobody reaches.
 type away struct{}

@@ -3,7 +3,6 @@ package simulation
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -28,16 +27,22 @@ var errGone = errors.New("the simulated charm was killed")
 // gate stands before everything that a hook calls. It can kill the charm at
 // a call, and let the world go on in the middle of the hook.
 type gate struct {
-	w     *world
-	calls int
-	kill  int  // the number of the call that kills; 0: none
-	sent  bool // that call is still done, its answer lost
-	gone  bool
-	led   bool // the unit was the leader when the hook began
-	world int  // the number of the call before which the world goes on; 0: none
-	steps int
+	w      *world
+	unit   string
+	calls  int
+	kill   int  // the number of the call that kills; 0: none
+	sent   bool // that call is still done, its answer lost
+	gone   bool
+	led    bool // the unit was the leader when the hook began
+	world  int  // the number of the call before which the world goes on; 0: none
+	steps  int
+	depose bool // it begins with the loss of leadership
+	late   bool // leadership is lost when the hook writes as the leader
+	// disturbed says that the world went on since the hook began.
+	disturbed bool
 
-	writes []string
+	wroteApp bool // into the application's databag of the peers
+	writes   []string
 }
 
 // pass lets a call through the gate.
@@ -48,8 +53,13 @@ func pass[T any](g *gate, call func() (T, error)) (T, error) {
 	}
 	g.calls++
 	if g.calls == g.world {
-		for range g.steps {
-			g.w.step()
+		g.disturbed = true
+		g.w.result.Faults[interleaved]++
+		if g.depose {
+			g.w.depose(g.unit)
+		}
+		for i := range g.steps {
+			g.w.turn(uint64(i), g.w.step)
 		}
 	}
 	if g.calls == g.kill {
@@ -64,6 +74,12 @@ func pass[T any](g *gate, call func() (T, error)) (T, error) {
 
 // modes are the ways in which a charm dies in the middle of a hook.
 var modes = []string{"dispatch is killed", "agent dies", "pod is lost", "dispatch fails"}
+
+// deposed is the trouble that a unit loses the leadership in a hook.
+const deposed = "leadership lost in a hook"
+
+// interleaved is the trouble that other things happen in the middle of a hook.
+const interleaved = "world goes on in a hook"
 
 // hook runs one of the hooks that a unit may run next.
 func (w *world) hook(unit string) {
@@ -80,17 +96,13 @@ func (w *world) hook(unit string) {
 	if hook.Kind == juju.ConfigChanged {
 		delete(w.operator.unread, unit)
 	}
-	g := &gate{w: w, led: w.leads(unit)}
-	mode := ""
-	if !w.calm && w.chance(4) {
-		g.kill, g.sent = 1+w.rng.IntN(60), w.chance(50)
-		mode = choose(w, modes)
-	}
-	if !w.silent && w.depth < 2 && w.chance(8) {
-		g.world, g.steps = 1+w.rng.IntN(40), 1+w.rng.IntN(4)
-	}
+	g := &gate{w: w, unit: unit, led: w.leads(unit)}
+	mode := w.disturb(g)
 	w.result.Hooks++
-	w.logf("%s: %s", unit, hook.Describe())
+	if w.options.Trace != nil {
+		w.logf("%s: %s", unit, hook.Describe())
+	}
+	w.observer.begin(w, hook, unit)
 	w.busy[unit] = true
 	w.depth++
 	err = ops.Run(context.Background(), w.host(run, g), w.charm(unit, g))
@@ -108,48 +120,84 @@ func (w *world) hook(unit string) {
 
 func (w *world) leads(unit string) bool { return w.model.Leader(juju.Application(unit)) == unit }
 
+// disturb decides what happens in the middle of a hook, and how it dies.
+func (w *world) disturb(g *gate) (mode string) {
+	kills, mode := w.chance(4), choose(w, modes)
+	g.sent = w.chance(50)
+	call := 1 + w.rng.IntN(60)
+	interleaves, before, steps := w.chance(8), 1+w.rng.IntN(40), 1+w.rng.IntN(4)
+	depose, late := w.chance(20), w.chance(3)
+	may := !w.calm && !w.smooth && !w.options.Without[deposed]
+	g.late = may && late
+	kills = kills && !w.calm && !w.options.Without[mode]
+	interleaves = interleaves && !w.silent && w.depth < 2 && !w.options.Without[interleaved]
+	if w.smooth && !w.calm || !kills && !interleaves {
+		kills, interleaves = false, false
+	} else if !w.calm {
+		w.result.Rough = append(w.result.Rough, w.result.Steps)
+	}
+	if interleaves {
+		g.world, g.steps, g.depose = before, steps, may && depose
+	}
+	if !kills {
+		return ""
+	}
+	g.kill = call
+	return mode
+}
+
 // endHook tells the model how the hook ended.
 func (w *world) endHook(run *model.Context, g *gate, mode string, err error) {
-	unit, what := run.Unit(), run.Hook().Describe()
+	unit, hook := run.Unit(), run.Hook()
 	for _, line := range run.Log() {
-		w.public("log of "+unit, line.Message)
+		w.public("log of ", unit, line.Message)
+	}
+	if life := w.model.Life(unit); life == "" || life == "dead" {
+		return // removed by force
 	}
 	if w.model.Running(unit) != run {
-		w.violate("%s of %s ended before its end", what, unit)
+		w.violate("%s of %s ended before its end", hook.Describe(), unit)
 		return
 	}
 	if !g.gone {
 		outcome := model.Outcome{}
 		if err != nil {
 			outcome.ExitCode = 1
-			w.logf("%s: %s fails: %v", unit, what, err)
+			w.logf("%s: %s fails: %v", unit, hook.Describe(), err)
 		}
 		if refused := run.End(outcome); refused != nil {
 			err = refused
+			w.observer.see(refusedWrite)
 			w.logf("%s: Juju refuses what was written: %v", unit, err)
+		} else if g.wroteApp && err == nil {
+			w.observer.writers[juju.Application(unit)] = unit
 		}
+		w.observer.end(w, hook, unit, err == nil)
 		// Whoever loses the leadership in the middle may be refused, and a
 		// dying voter may hold on while there is no quorum to let it out.
 		held := err != nil && w.model.Life(unit) == "dying" && strings.Contains(err.Error(), "leave ZooKeeper's members")
 		if err != nil && !(g.led && !w.leads(unit)) && !held {
-			w.violate("%s of %s fails: %v", what, unit, err)
+			w.violate("%s of %s fails: %v", hook.Describe(), unit, err)
 		}
 		return
 	}
 	w.fault(mode)
-	w.logf("%s: %s in %s, at call %d, sent %v", unit, mode, what, g.kill, g.sent)
+	w.logf("%s: %s in %s, at call %d, sent %v", unit, mode, hook.Describe(), g.kill, g.sent)
 	w.external()
 	p := w.pods[unit]
 	switch mode {
 	case "dispatch is killed":
 		_ = run.End(model.Outcome{Killed: true})
+		w.observer.unit(unit).killed = hook
 	case "dispatch fails":
 		_ = run.End(model.Outcome{ExitCode: 1})
+		w.observer.end(w, hook, unit, false)
 	case "agent dies":
 		_ = w.model.PodDown(unit)
 		p.agent = false
 	case "pod is lost":
 		p.end()
+		w.observer.unit(unit).died = hook.Kind != juju.Install && hook.Kind != juju.UpgradeCharm && hook.Kind != juju.Action
 	}
 }
 
@@ -169,8 +217,19 @@ func (w *world) host(run *model.Context, g *gate) ops.Host {
 
 // charm is the unit's charm, with a world of fakes.
 func (w *world) charm(unit string, g *gate) ops.Charm {
+	name := w.model.CharmOf(unit).Name
+	charm := w.original(name, unit, g)
+	if w.options.Charm != nil {
+		charm = w.options.Charm(name, charm)
+	}
+	return charm
+}
+
+func (w *world) original(name, unit string, g *gate) ops.Charm {
 	c := client{&w.zookeeper, unit, g}
-	switch w.model.CharmOf(unit).Name {
+	switch name {
+	case foreignApp:
+		return foreignCharm{w}
 	case "pulsar":
 		return &pulsar.Charm{ZooKeeper: c, Admin: c}
 	case "bookie":
@@ -204,8 +263,12 @@ var writing = []string{
 func (t tools) Run(_ context.Context, call hooktool.Call) (hooktool.Result, error) {
 	return pass(t.gate, func() (hooktool.Result, error) {
 		w := t.gate.w
+		leads := call.Tool == "relation-set" && slices.Contains(call.Args, "--app")
+		if leads && t.gate.late {
+			w.depose(t.gate.unit)
+		}
 		if slices.Contains(writing, call.Tool) {
-			t.gate.writes = append(t.gate.writes, call.Tool+" "+strings.Join(call.Args, " ")+" "+string(call.Stdin))
+			t.gate.write(call.Tool, call.Args, call.Stdin)
 		}
 		files := func(name string) ([]byte, error) {
 			content, err := os.ReadFile(name)
@@ -218,10 +281,26 @@ func (t tools) Run(_ context.Context, call hooktool.Call) (hooktool.Result, erro
 		if needStdin {
 			return hooktool.Result{}, errors.New("no standard input")
 		}
-		w.public("arguments of "+call.Tool, strings.Join(call.Args, " "))
-		w.public("input of "+call.Tool, string(call.Stdin))
+		if len(w.secrets) > 0 {
+			w.public("arguments of ", call.Tool, strings.Join(call.Args, " "))
+			w.public("input of ", call.Tool, string(call.Stdin))
+		}
+		if leads && slices.ContainsFunc(call.Args, ofPeers) {
+			t.gate.wroteApp = true
+		}
 		return hooktool.Result{Code: code, Stdout: stdout, Stderr: stderr}, nil
 	})
+}
+
+// ofPeers says whether an argument is the id of a peer relation.
+func ofPeers(argument string) bool { return strings.HasPrefix(argument, "cluster:") }
+
+// write notes what a hook writes.
+func (g *gate) write(what string, args []string, input []byte) {
+	if g.w.silent {
+		what += " " + strings.Join(args, " ") + " " + string(input)
+	}
+	g.writes = append(g.writes, what)
 }
 
 // learn remembers the values of a secret.
@@ -233,101 +312,4 @@ func (w *world) learn(content []byte) {
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		w.secrets = append(w.secrets, values[key])
 	}
-}
-
-// gated is a Pebble behind the gate.
-type gated struct {
-	inner pebble.Pebble
-	gate  *gate
-}
-
-func (g gated) tell(call string, do func() error) error {
-	_, err := pass(g.gate, func() (struct{}, error) {
-		g.gate.writes = append(g.gate.writes, "pebble "+call)
-		return struct{}{}, do()
-	})
-	return err
-}
-
-func (g gated) SystemInfo(ctx context.Context) (pebble.SystemInfo, error) {
-	return pass(g.gate, func() (pebble.SystemInfo, error) { return g.inner.SystemInfo(ctx) })
-}
-
-func (g gated) Plan(ctx context.Context) (pebble.Layer, error) {
-	return pass(g.gate, func() (pebble.Layer, error) { return g.inner.Plan(ctx) })
-}
-
-func (g gated) AddLayer(ctx context.Context, label string, layer pebble.Layer) error {
-	for name, s := range layer.Services {
-		g.gate.w.public("command of service "+name, s.Command)
-		for key, value := range s.Environment {
-			g.gate.w.public("environment of service "+name, key+"="+value)
-		}
-	}
-	return g.tell("add layer "+label, func() error { return g.inner.AddLayer(ctx, label, layer) })
-}
-
-func (g gated) Services(ctx context.Context, names ...string) ([]pebble.ServiceInfo, error) {
-	return pass(g.gate, func() ([]pebble.ServiceInfo, error) { return g.inner.Services(ctx, names...) })
-}
-
-func (g gated) Replan(ctx context.Context) error {
-	return g.tell("replan", func() error { return g.inner.Replan(ctx) })
-}
-
-func (g gated) Start(ctx context.Context, names ...string) error {
-	return g.tell("start "+strings.Join(names, " "), func() error { return g.inner.Start(ctx, names...) })
-}
-
-func (g gated) Stop(ctx context.Context, names ...string) error {
-	return g.tell("stop "+strings.Join(names, " "), func() error { return g.inner.Stop(ctx, names...) })
-}
-
-func (g gated) Restart(ctx context.Context, names ...string) error {
-	return g.tell("restart "+strings.Join(names, " "), func() error { return g.inner.Restart(ctx, names...) })
-}
-
-func (g gated) Signal(ctx context.Context, signal string, names ...string) error {
-	return g.tell("signal", func() error { return g.inner.Signal(ctx, signal, names...) })
-}
-
-func (g gated) Checks(ctx context.Context, names ...string) ([]pebble.CheckInfo, error) {
-	return pass(g.gate, func() ([]pebble.CheckInfo, error) { return g.inner.Checks(ctx, names...) })
-}
-
-func (g gated) Pull(ctx context.Context, path string) ([]byte, error) {
-	return pass(g.gate, func() ([]byte, error) { return g.inner.Pull(ctx, path) })
-}
-
-func (g gated) Push(ctx context.Context, file pebble.File) error {
-	g.gate.w.public("file "+file.Path, string(file.Content))
-	return g.tell("push "+file.Path, func() error { return g.inner.Push(ctx, file) })
-}
-
-func (g gated) ListFiles(ctx context.Context, path string, itself bool) ([]pebble.FileInfo, error) {
-	return pass(g.gate, func() ([]pebble.FileInfo, error) { return g.inner.ListFiles(ctx, path, itself) })
-}
-
-func (g gated) MakeDir(ctx context.Context, path string, mode fs.FileMode) error {
-	return g.tell("mkdir "+path, func() error { return g.inner.MakeDir(ctx, path, mode) })
-}
-
-func (g gated) Remove(ctx context.Context, path string) error {
-	return g.tell("remove "+path, func() error { return g.inner.Remove(ctx, path) })
-}
-
-func (g gated) Exec(ctx context.Context, command pebble.Command) (pebble.ExecResult, error) {
-	g.gate.w.public("command", strings.Join(command.Args, " "))
-	return pass(g.gate, func() (pebble.ExecResult, error) {
-		g.gate.writes = append(g.gate.writes, "pebble exec "+command.Args[0])
-		return g.inner.Exec(ctx, command)
-	})
-}
-
-func (g gated) Notify(ctx context.Context, key string, data map[string]string) error {
-	return g.tell("notify "+key, func() error { return g.inner.Notify(ctx, key, data) })
-}
-
-func (g gated) Notices(ctx context.Context) ([]pebble.Notice, error) {
-	return pass(g.gate, func() ([]pebble.Notice, error) { return g.inner.Notices(ctx) })
 }

@@ -5,8 +5,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 	"github.com/pulsar-charms/pulsar-charms/internal/zk"
 )
 
@@ -21,7 +23,7 @@ const maxFlaps = 12
 // started before its conditions.
 func (w *world) check(unit string) {
 	status := w.model.WorkloadStatus(unit)
-	w.public("status of "+unit, status.Message)
+	w.public("status of ", unit, status.Message)
 	for _, r := range w.model.Relations() {
 		id := fmt.Sprint(r.ID)
 		for _, owner := range []string{unit, juju.Application(unit)} {
@@ -43,7 +45,7 @@ func (w *world) checkBag(relation, owner string, bag map[string]string) {
 		if last[key] == bag[key] {
 			continue
 		}
-		w.public("databag of "+owner, bag[key])
+		w.public("databag of ", owner, bag[key])
 		if w.options.Trace != nil {
 			w.logf("    databag %s: %s = %q", name, key, bag[key])
 		}
@@ -55,24 +57,87 @@ func (w *world) checkBag(relation, owner string, bag map[string]string) {
 }
 
 // public is said where others can read it: no secret may be in it.
-func (w *world) public(where, text string) {
+func (w *world) public(where, whose, text string) {
 	for _, secret := range w.secrets {
 		if strings.Contains(text, secret) {
-			w.violate("the value of a secret is in %s", where)
+			w.violate("the value of a secret is in %s%s", where, whose)
 		}
 	}
 }
 
-// complaints are what the model lacks of its goal; empty: nothing.
-func (w *world) complaints() string {
-	var list []string
-	complain := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-	for app, n := range w.operator.scale {
-		if units := w.model.UnitsOf(app); len(units) != n {
-			complain("%s has %d units, wanted %d", app, len(units), n)
+// checkJoiners looks at a change of membership that a charm asks for: who is to
+// vote must serve, unless it was lost since the hook began.
+func (c client) checkJoiners(change zk.Change) {
+	for _, m := range change.Joining {
+		s := c.e.at(c.unit, m.Host+":2181")
+		if m.Role == zk.Participant && !c.e.serving[s] && !c.gate.disturbed {
+			c.e.w.violate("%s asks for %s as a voter, which does not serve", c.unit, m.Host)
 		}
 	}
-	slices.Sort(list)
+}
+
+// checkLeaver looks at a unit that is gone for good. If it was ever in the
+// ensemble, it may not go while it votes there and others need it. (One that
+// never ran goes without a hook.)
+func (w *world) checkLeaver(unit string) {
+	e := &w.zookeeper
+	if juju.Application(unit) == pulsarApp && e.joined[unit] && w.living(pulsarApp) && votes(e.config, juju.Ordinal(unit)+1) {
+		w.violate("%s is gone and still votes in ZooKeeper", unit)
+	}
+	delete(e.joined, unit)
+}
+
+// restart is a daemon that did its job and was stopped by its charm.
+type restart struct {
+	unit  string
+	began time.Time
+}
+
+// patience with a unit that was to restart and does not come back, after which
+// another one may.
+const oneAtATime = rolling.Lease/2 - 2*time.Minute
+
+// stopping is told of a daemon that does its job and is stopped by a charm: of
+// those of an application one at a time may be down so.
+func (w *world) stopping(service, unit string) {
+	if w.acting != unit || w.model.Life(unit) != "alive" {
+		return
+	}
+	last := w.restarting[service]
+	if last.unit != "" && last.unit != unit && time.Since(last.began) < oneAtATime && !w.serves(service, last.unit) && w.model.Life(last.unit) == "alive" {
+		w.violate("%s of %s is stopped while that of %s is still down for its own restart", service, unit, last.unit)
+	}
+	w.restarting[service] = restart{unit, time.Now()}
+}
+
+// blamed says that a daemon's absence is no charm's doing any more.
+func (w *world) blamed(service, unit string) {
+	if w.restarting[service].unit == unit {
+		delete(w.restarting, service)
+	}
+}
+
+// serves says whether a unit's daemon does its job.
+func (w *world) serves(service, unit string) bool {
+	switch service {
+	case "zookeeper":
+		return w.zookeeper.serving[w.zookeeper.servers[unit]]
+	case "bookie":
+		h := w.bookies[unit].health()
+		return h.Serving()
+	}
+	return w.brokers[unit].healthy()
+}
+
+// complaints are what the model lacks of its goal; empty: nothing.
+func (w *world) complaints() string {
+	list := w.operator.left(w)
+	complain := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	for _, app := range sorted(w.operator.scale) {
+		if units := w.model.UnitsOf(app); len(units) != w.operator.scale[app] {
+			complain("%s has %d units, wanted %d", app, len(units), w.operator.scale[app])
+		}
+	}
 	for _, unit := range w.model.Units() {
 		if s := w.model.WorkloadStatus(unit); s.Name != juju.Active {
 			complain("%s is %s: %s", unit, s.Name, s.Message)

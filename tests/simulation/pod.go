@@ -60,13 +60,13 @@ func (w *world) newPod(unit string) *pod {
 		}
 		p.containers = append(p.containers, &container{pod: p, name: c.Name, fake: fake, watches: map[string]*watcher{}})
 	}
-	w.pods[unit] = p
+	w.pods[unit], w.podNames = p, nil
 	return p
 }
 
 // newFake makes a container with empty volumes.
 func (w *world) newFake(unit string, c model.Container) *pebbletest.Fake {
-	o := pebbletest.Options{Files: image, Now: time.Now}
+	o := pebbletest.Options{Files: image, Now: time.Now, Forget: true}
 	for _, mount := range c.Mounts {
 		o.Mounts = append(o.Mounts, mount.Location)
 	}
@@ -77,6 +77,7 @@ func (w *world) newFake(unit string, c model.Container) *pebbletest.Fake {
 	o.OnNotice = func(n pebble.Notice) {
 		if here().pod.agent && here().up {
 			_ = w.model.Notice(unit, c.Name, n.ID, "custom", n.Key)
+			w.observer.notice(unit, c.Name)
 		}
 	}
 	fake := pebbletest.NewFake(o)
@@ -144,11 +145,8 @@ func (c *container) state(service string) string {
 				return mode
 			}
 		}
-	case "bookie":
-		h := w.bookies[unit].health()
-		up = h.Serving()
-	case "broker":
-		up = w.brokers[unit].healthy()
+	default:
+		up = w.serves(service, unit)
 	}
 	if up {
 		return watch.Up
@@ -177,39 +175,57 @@ func (p *pod) watch() {
 
 // reconcilePods is the StatefulSets' controller: a pod for each unit.
 func (w *world) reconcilePods() {
+	if w.model.Change() == w.reconciled {
+		return
+	}
 	units := w.model.Units()
 	for _, unit := range units {
 		p := w.pods[unit]
 		if p != nil && p.agent && w.model.Agent(unit) == model.AgentDown {
 			// The unit has gone, and another one has its name.
 			w.logf("pod of the earlier %s ends", unit)
-			p.end()
-			w.wipe(unit)
-			delete(w.operator.unread, unit)
+			w.bury(unit)
 			p = nil
 		}
-		if p == nil {
+		if p == nil && w.model.Life(unit) != "" { // an agent that looks may be its unit's last
 			w.newPod(unit)
 		}
 	}
 	for _, unit := range sorted(w.pods) {
-		if !slices.Contains(units, unit) {
+		if w.model.Life(unit) == "" {
 			w.logf("pod of %s ends for good", unit)
-			w.pods[unit].end()
-			delete(w.pods, unit)
-			delete(w.operator.unread, unit)
-			w.wipe(unit)
+			w.bury(unit)
 		}
 	}
+	if !w.deployed(pulsarApp) && w.zookeeper.births > 0 {
+		w.zookeeper = newEnsemble(w)
+	}
+	w.reconciled = w.model.Change()
 }
 
-// wipe may lose the volumes of a unit that is gone. Those of a bookie stay:
-// without its cookie it would, rightly, not come back.
+// bury ends the pod of a unit that is gone.
+func (w *world) bury(unit string) {
+	w.checkLeaver(unit)
+	w.pods[unit].end()
+	delete(w.pods, unit)
+	w.podNames = nil
+	delete(w.operator.unread, unit)
+	w.observer.gone(unit)
+	w.wipe(unit)
+}
+
+// wipe may lose the volumes of a unit that is gone: always if its application
+// is gone too. Otherwise those of a bookie stay: without its cookie it would,
+// rightly, not come back.
 func (w *world) wipe(unit string) {
-	for _, key := range sorted(w.disks) {
-		if strings.HasPrefix(key, unit+" ") && juju.Application(unit) != bookieApp && w.chance(50) {
-			delete(w.disks, key)
+	app := juju.Application(unit)
+	for _, c := range w.charms[app].Containers {
+		if !w.living(app) || app != bookieApp && w.chance(50) {
+			delete(w.disks, unit+" "+c.Name)
 		}
+	}
+	if !w.living(app) {
+		delete(w.lost, unit)
 	}
 }
 
@@ -240,6 +256,7 @@ func (c *container) kill() {
 func (c *container) boot() {
 	c.fake.Boot()
 	c.up, c.seen = true, false
+	c.pod.w.observer.booted(c.pod.unit, c.name)
 	c.pod.w.external()
 }
 
@@ -278,85 +295,95 @@ func (p *pod) startAgent(fresh bool) {
 		p.w.violate("cannot start agent of %s: %v", p.unit, err)
 	}
 	p.agent = true
+	p.w.observer.agentStarted(p.unit, fresh)
 	for _, c := range p.containers {
 		c.seen = false
 	}
 }
 
-// events are what is due for the pod.
-func (p *pod) events() []event {
+// events adds what is due for the pod.
+func (p *pod) events(list []event) []event {
 	w, unit := p.w, p.unit
-	var list []event
+	add := func(weight int, what string, do func()) {
+		list = append(list, event{weight, unit + what, func() {
+			w.logf("%s: %s", unit, what)
+			do()
+		}})
+	}
 	due := w.model.Due(unit)
 	for _, id := range due.Provision {
-		list = append(list, event{5, "storage " + id + " is there", func() {
+		add(5, "storage is there: "+id, func() {
 			_ = w.model.StorageProvisioned(unit, id, path.Join("/var/lib/juju/storage", id))
-		}})
+		})
 	}
 	if w.busy[unit] {
 		return list
 	}
 	if !p.up {
-		if w.model.Life(unit) == "dead" {
-			return list
+		if w.model.Life(unit) != "dead" {
+			add(3, "pod starts", p.start)
 		}
-		return append(list, event{3, "pod of " + unit + " starts", p.start})
+		return list
 	}
 	if !p.ending.IsZero() {
 		exited := w.model.Agent(unit) == model.AgentExited
 		if exited || time.Now().After(p.ending) {
-			return append(list, event{5, "pod of " + unit + " has ended", p.end})
+			add(5, "pod has ended", p.end)
+			return list
 		}
 		for _, c := range p.containers {
 			if c.up {
-				list = append(list, event{1, "container " + c.name + " of " + unit + " ends with its pod", c.kill})
+				add(1, "container ends with its pod: "+c.name, c.kill)
 			}
 		}
 	}
 	if !p.agent && p.ending.IsZero() && w.model.Life(unit) != "dead" {
-		list = append(list, event{3, "agent of " + unit + " starts again", func() { p.startAgent(false) }})
+		add(3, "agent starts again", func() { p.startAgent(false) })
 	}
 	if !due.Retry {
 		p.retry = time.Time{}
 	} else if p.retry.IsZero() {
 		p.retry = time.Now().Add(5 * time.Second)
 	} else if time.Now().After(p.retry) {
-		list = append(list, event{3, unit + ": time to retry", func() { _ = w.model.RetryDue(unit) }})
+		add(3, "time to retry", func() { _ = w.model.RetryDue(unit) })
 	}
 	if due.Poll {
-		list = append(list, event{3, unit + ": poll", func() { _ = w.model.Poll(unit) }})
+		add(3, "poll", func() { _ = w.model.Poll(unit) })
 	}
 	for _, c := range p.containers {
 		switch {
 		case !c.up && p.ending.IsZero():
-			list = append(list, event{3, "container " + c.name + " of " + unit + " starts", c.boot})
+			add(3, "container starts: "+c.name, c.boot)
 		case c.up && !c.seen && p.agent:
-			list = append(list, event{4, "", c.see})
+			add(4, "agent sees "+c.name, c.see)
 		}
-		if c.up && c.waits() {
-			list = append(list, event{2, c.name + " of " + unit + ": backoff is over", func() { c.fake.EndBackoff() }})
+		if c.up && c.fake.InBackoff() {
+			add(2, "backoff is over: "+c.name, func() { c.fake.EndBackoff() })
 		}
 	}
 	return list
 }
 
-// waits says whether a service waits to be started again.
-func (c *container) waits() bool {
-	services, err := c.fake.Services(context.Background())
-	return err == nil && slices.ContainsFunc(services, func(s pebble.ServiceInfo) bool { return s.Current == "backoff" })
-}
-
 // rollouts replace pods of an outdated charm, one at a time.
-func (w *world) rollouts() []event {
-	var list []event
+func (w *world) rollouts(list []event) []event {
+	if !w.refreshed {
+		return list
+	}
 	for _, app := range w.model.Applications() {
+		outdated := w.model.OutdatedPods(app)
+		if len(outdated) == 0 || w.busy[outdated[0]] {
+			continue
+		}
 		whole := true
 		for _, unit := range w.model.UnitsOf(app) {
 			p := w.pods[unit]
 			whole = whole && p != nil && p.up && p.ending.IsZero()
 		}
-		if outdated := w.model.OutdatedPods(app); whole && len(outdated) > 0 && !w.busy[outdated[0]] {
-			list = append(list, event{2, "pod of " + outdated[0] + " is replaced for the new charm", w.pods[outdated[0]].terminate})
+		if whole {
+			list = append(list, event{2, "rollout " + app, func() {
+				w.logf("%s: pod is replaced for the new charm", outdated[0])
+				w.pods[outdated[0]].terminate()
+			}})
 		}
 	}
 	// The agent of an outdated pod ends as soon as it starts. A unit that goes
@@ -364,7 +391,10 @@ func (w *world) rollouts() []event {
 	for _, unit := range w.model.Units() {
 		p := w.pods[unit]
 		if p != nil && p.up && p.ending.IsZero() && !w.busy[unit] && w.model.Life(unit) == "dying" && w.model.Agent(unit) == model.AgentExited {
-			list = append(list, event{2, "pod of " + unit + ", which is outdated and goes, is replaced", p.end})
+			list = append(list, event{2, "outdated " + unit, func() {
+				w.logf("%s: pod, which is outdated and goes, is replaced", unit)
+				p.end()
+			}})
 		}
 	}
 	return list

@@ -44,11 +44,14 @@ type (
 		ghost   bool // it thinks that it is registered and never looks again
 	}
 	broker struct {
-		w       *world
-		unit    string
-		process pebbletest.Process
-		config  javaprops.Properties
-		up      time.Time
+		w        *world
+		unit     string
+		address  string
+		process  pebbletest.Process
+		config   javaprops.Properties
+		servers  []string
+		ensemble int
+		up       time.Time
 	}
 )
 
@@ -62,7 +65,7 @@ func (w *world) startBookie(unit string, fake *pebbletest.Fake, process pebblete
 		servers: strings.Split(servers, ";"), timeout: time.Duration(timeout) * time.Millisecond,
 		up: time.Now().Add(w.between(time.Second, 4*time.Second)), reached: time.Now(),
 	}
-	if w.zookeeper.nodes[instanceID] == "" {
+	if w.acting == unit && w.zookeeper.nodes[instanceID] == "" {
 		w.violate("bookie of %s is started before the metadata are initialised", unit)
 	}
 	if b.id != host(unit)+":3181" {
@@ -147,6 +150,7 @@ func (b *bookieProcess) join() {
 		return // it waits for the end of the old session
 	}
 	e.sessions[b.id] = &session{owner: b, timeout: b.timeout, seen: time.Now()}
+	e.seen[b.id] = true
 	b.joined = true
 	b.w.external()
 	b.w.logf("bookie of %s is registered", b.unit)
@@ -180,20 +184,16 @@ func (c client) registry(_ context.Context, servers []string, id string) (string
 // startBroker is a process that starts.
 func (w *world) startBroker(unit string, fake *pebbletest.Fake, process pebbletest.Process) *int {
 	b := &broker{
-		w: w, unit: unit, process: process, config: javaprops.Parse([]byte(read(fake, brokerConf))),
+		w: w, unit: unit, address: host(unit) + ":8080", process: process, config: javaprops.Parse([]byte(read(fake, brokerConf))),
 		up: time.Now().Add(w.between(2*time.Second, 6*time.Second)),
 	}
-	if w.zookeeper.nodes["/admin/clusters/"+b.config["clusterName"]] == "" {
+	if w.acting == unit && w.zookeeper.nodes["/admin/clusters/"+b.config["clusterName"]] == "" {
 		w.violate("broker of %s is started for cluster %q, whose metadata are not initialised", unit, b.config["clusterName"])
 	}
-	known := 0
-	for node := range w.zookeeper.nodes {
-		if path.Dir(node) == "/ledgers/cookies" {
-			known++
-		}
-	}
-	if known < b.ensemble() || b.ensemble() < 1 {
-		w.violate("broker of %s is started with %d bookies ever seen, ensemble size %d", unit, known, b.ensemble())
+	b.servers = strings.Split(strings.TrimPrefix(b.config["metadataStoreUrl"], "zk:"), ",")
+	b.ensemble, _ = strconv.Atoi(b.config["managedLedgerDefaultEnsembleSize"])
+	if seen := len(w.zookeeper.seen); w.acting == unit && (seen < b.ensemble || b.ensemble < 1) {
+		w.violate("broker of %s is started with %d bookies ever seen, ensemble size %d", unit, seen, b.ensemble)
 	}
 	w.brokers[unit] = b
 	return nil
@@ -205,34 +205,28 @@ func (w *world) stopBroker(unit string, process pebbletest.Process) {
 	}
 }
 
-func (b *broker) ensemble() int {
-	n, _ := strconv.Atoi(b.config["managedLedgerDefaultEnsembleSize"])
-	return n
-}
-
 // healthy says whether the broker can write.
 func (b *broker) healthy() bool {
 	if b == nil || time.Now().Before(b.up) {
 		return false
 	}
-	servers := strings.Split(strings.TrimPrefix(b.config["metadataStoreUrl"], "zk:"), ",")
-	if !b.w.zookeeper.reach(b.unit, servers) {
+	if !b.w.zookeeper.reach(b.unit, b.servers) {
 		return false
 	}
 	bookies := 0
-	for _, unit := range sorted(b.w.bookies) {
-		if b.w.bookies[unit].registered() {
+	for _, other := range b.w.bookies {
+		if other.registered() {
 			bookies++
 		}
 	}
-	return bookies >= b.ensemble()
+	return bookies >= b.ensemble
 }
 
 // Health is the charm's Admin: a question to a broker's HTTP server.
 func (c client) Health(_ context.Context, address string) error {
 	_, err := pass(c.gate, func() (struct{}, error) {
-		for _, unit := range sorted(c.e.w.brokers) {
-			if (address == host(unit)+":8080" || unit == c.unit && address == "127.0.0.1:8080") && c.e.w.brokers[unit].healthy() {
+		for unit, b := range c.e.w.brokers {
+			if (address == b.address || unit == c.unit && address == "127.0.0.1:8080") && b.healthy() {
 				return struct{}{}, nil
 			}
 		}
@@ -267,9 +261,10 @@ func (w *world) initialise(unit string, command pebble.Command) (pebble.ExecResu
 		}
 	}
 	if e.nodes[instanceID] == "" {
-		e.set(instanceID, fmt.Sprintf("instance-%d", e.zxid))
+		w.instances++
+		e.set(instanceID, fmt.Sprintf("instance-%d", w.instances))
 	}
-	if !w.calm && w.chance(10) {
+	if !w.calm && w.chance(10) && !w.options.Without["initialisation ends half-way"] {
 		w.fault("initialisation ends half-way")
 		return failed("killed")
 	}

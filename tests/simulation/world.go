@@ -9,7 +9,7 @@
 // passes when the history says so.
 //
 // A history has three parts. First the operator deploys, integrates, scales
-// and configures, while things break. Then all is mended, and the model must
+// and configures, while things break: from the beginning, or once all is well. Then all is mended, and the model must
 // become active, within a bounded number of hooks. At last nothing may happen
 // any more: one more update-status of every unit writes nothing. After each
 // hook the invariants in invariant.go must hold.
@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/model"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
 )
 
@@ -31,23 +32,34 @@ import (
 type Options struct {
 	// Trace is told of every event.
 	Trace func(line string)
-	// Steps is the length of the first part; 0 lets the seed choose.
+	// Steps is the length of the first part; 0 lets the seed choose, so that
+	// there are at least minHooks hooks.
 	Steps int
+	// Skip are steps of the first part in which nothing happens, Smooth those
+	// whose hook runs to its end with nothing in between, Without the troubles
+	// that never come. They serve to make a history smaller.
+	Skip, Smooth Steps
+	Without      Kinds
+	// Charm may put something around a charm, to break it on purpose.
+	Charm func(name string, charm ops.Charm) ops.Charm
 }
+
+// minHooks is the least number of hooks of a history.
+const minHooks = 200
 
 // Result is how a history went.
 type Result struct {
-	// Violation is what went wrong; empty: nothing.
-	Violation string
-	// Tail are the last events.
-	Tail  []string
-	Hooks int
-	// Faults are the injected faults by kind.
-	Faults map[string]int
+	// Violation is what went wrong; empty: nothing. Rule is the same for all
+	// violations of one kind.
+	Violation, Rule string
+	// Hooks and Steps are counts, Steps of the first part alone.
+	Hooks, Steps int
+	// Rough are the steps that Options.Smooth would have made smooth.
+	Rough []int
+	// Faults are the troubles by kind, Surprises the oddities of Juju that the
+	// charms have lived through.
+	Faults, Surprises map[string]int
 }
-
-// tail is the number of events that a Result shows.
-const tail = 40
 
 // The applications' names.
 const (
@@ -60,6 +72,7 @@ const (
 type world struct {
 	options Options
 	rng     *rand.Rand
+	draw    uint64 // see turn
 	model   *model.Model
 	charms  map[string]*model.Charm
 	began   time.Time
@@ -70,7 +83,10 @@ type world struct {
 	// that found nothing to write.
 	activity int
 	// calm says that nothing breaks any more.
-	calm bool
+	calm     bool
+	calmStep uint64 // the number of the last step without troubles
+	// smooth says that the hook of this step is not disturbed.
+	smooth bool
 	// silent says that nothing may be written any more.
 	silent bool
 
@@ -78,17 +94,28 @@ type world struct {
 	pods      map[string]*pod // by unit
 	disks     map[string]*pebbletest.Fake
 	addresses int
+	services  int             // addresses of Services given
+	podNames  []string        // the keys of pods, sorted; nil: to be made
+	list      []event         // the array that events uses
 	busy      map[string]bool // units in the middle of a hook
 	depth     int             // of hooks within hooks
 
 	zookeeper ensemble
 	bookies   map[string]*bookieProcess // by unit: running processes
 	brokers   map[string]*broker
-	killing   bool // processes that end now get no chance to say good-bye
+	instances int               // of BookKeeper's metadata ever made
+	lost      map[string]string // bookies that lost a volume
+	acting    string            // the unit whose charm is just telling Pebble something
+	refreshed bool              // a charm was, ever
+	// reconciled is the change of the model up to which pods were.
+	reconciled uint64
+	restarting map[string]restart // the last of each service
+	killing    bool               // processes that end now get no chance to say good-bye
 
-	secrets []string
-	flaps   map[string]int
-	bags    map[string]map[string]string
+	observer observer
+	secrets  []string
+	flaps    map[string]int
+	bags     map[string]map[string]string
 
 	result Result
 }
@@ -96,12 +123,13 @@ type world struct {
 // Run plays the history of a seed. It must be called within a synctest bubble.
 func Run(seed uint64, o Options) Result {
 	w := &world{
-		options: o, rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), began: time.Now(),
+		options: o, draw: mix(seed), began: time.Now(),
 		model:  model.New(model.Options{Name: "sim"}),
 		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]bool{},
-		bookies: map[string]*bookieProcess{}, brokers: map[string]*broker{},
+		bookies: map[string]*bookieProcess{}, brokers: map[string]*broker{}, lost: map[string]string{}, restarting: map[string]restart{},
 		flaps: map[string]int{}, bags: map[string]map[string]string{},
-		result: Result{Faults: map[string]int{}},
+		observer: newObserver(),
+		result:   Result{Faults: map[string]int{}},
 	}
 	w.zookeeper = newEnsemble(w)
 	w.ticks = seed%2 == 1
@@ -109,6 +137,7 @@ func Run(seed uint64, o Options) Result {
 	w.troubles()
 	w.converge()
 	w.silence()
+	w.result.Surprises = w.observer.surprises
 	return w.result
 }
 
@@ -119,32 +148,18 @@ func (w *world) violate(format string, args ...any) {
 	if w.failed() {
 		return
 	}
-	w.result.Violation = fmt.Sprintf(format, args...)
+	w.result.Violation, w.result.Rule = fmt.Sprintf(format, args...), format
 	w.logf("VIOLATION: %s", w.result.Violation)
 }
 
 func (w *world) logf(format string, args ...any) {
-	line := fmt.Sprintf("%8.1fs %s", time.Since(w.began).Seconds(), strings.Repeat("    ", w.depth)+fmt.Sprintf(format, args...))
 	if w.options.Trace != nil {
-		w.options.Trace(line)
+		w.options.Trace(fmt.Sprintf("%8.1fs %s", time.Since(w.began).Seconds(), strings.Repeat("    ", w.depth)+fmt.Sprintf(format, args...)))
 	}
-	if len(w.result.Tail) == 2*tail {
-		w.result.Tail = append(w.result.Tail[:0], w.result.Tail[tail:]...)
-	}
-	w.result.Tail = append(w.result.Tail, line)
 }
 
 // external notes a cause from outside for which databags may change again.
 func (w *world) external() { clear(w.flaps) }
-
-func (w *world) chance(percent int) bool { return w.rng.IntN(100) < percent }
-
-func choose[T any](w *world, from []T) T { return from[w.rng.IntN(len(from))] }
-
-// between is a random duration.
-func (w *world) between(from, to time.Duration) time.Duration {
-	return from + time.Duration(w.rng.Int64N(int64(to-from)+1))
-}
 
 // pass lets time pass; daemons and watches live on meanwhile.
 func (w *world) pass(d time.Duration) {
@@ -155,71 +170,55 @@ func (w *world) pass(d time.Duration) {
 // live lets every daemon do what is due, and every watch look.
 func (w *world) live() {
 	w.zookeeper.live()
-	for _, unit := range sorted(w.bookies) {
+	for _, unit := range w.names() {
 		if b := w.bookies[unit]; b != nil {
 			b.live()
 		}
 	}
-	w.zookeeper.live() // a bookie may have gone, sessions may have ended
-	for _, unit := range sorted(w.pods) {
+	for _, unit := range w.names() {
 		w.pods[unit].watch()
 	}
 }
 
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-// event is something that may happen next.
-type event struct {
-	weight int
-	what   string
-	do     func()
+// names are the units with pods, sorted.
+func (w *world) names() []string {
+	if w.podNames == nil {
+		w.podNames = sorted(w.pods)
+	}
+	return w.podNames
 }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // events are what may happen next without operator and faults: hooks, and
 // whatever machinery is due.
 func (w *world) events() []event {
 	w.reconcilePods()
-	var list []event
+	list := w.list[:0]
 	if w.depth < 2 {
 		for _, unit := range w.model.Ready() {
 			if !w.busy[unit] {
-				list = append(list, event{10, "", func() { w.hook(unit) }})
+				list = append(list, event{10, unit, func() { w.hook(unit) }})
 			}
 		}
 	}
-	for _, unit := range sorted(w.pods) {
-		list = append(list, w.pods[unit].events()...)
+	for _, unit := range w.names() {
+		list = w.pods[unit].events(list)
 	}
-	return append(list, w.rollouts()...)
-}
-
-// pick does one of the events, if there are any.
-func (w *world) pick(list []event) bool {
-	total := 0
-	for _, e := range list {
-		total += e.weight
-	}
-	if total == 0 {
-		return false
-	}
-	n := w.rng.IntN(total)
-	for _, e := range list {
-		if n -= e.weight; n < 0 {
-			if e.what != "" {
-				w.logf("%s", e.what)
-			}
-			e.do()
-			break
+	list = w.rollouts(list)
+	for _, app := range w.model.Applications() {
+		if w.model.Leader(app) == "" && w.model.Life(app) == "alive" {
+			list = append(list, event{2, "lease " + app, w.lead})
 		}
 	}
-	w.live()
-	return true
+	w.list = list[:0]
+	return list
 }
 
 // step is one event of the first part.
 func (w *world) step() {
 	list := w.events()
-	list = append(list, event{4, "", func() { w.pass(w.between(100*time.Millisecond, 3*time.Second)) }})
+	list = append(list, event{4, "time passes", func() { w.pass(w.between(100*time.Millisecond, 3*time.Second)) }})
 	if !w.calm {
 		list = append(list, w.operator.events(w)...)
 		list = append(list, w.faults()...)
@@ -229,16 +228,30 @@ func (w *world) step() {
 
 // troubles is the first part.
 func (w *world) troubles() {
-	w.operator = newOperator(w)
-	steps := w.options.Steps
-	if steps == 0 {
-		steps = 150 + w.rng.IntN(500)
+	steps, calm := w.options.Steps, false
+	w.turn(0, func() {
+		w.operator = newOperator(w)
+		calm = w.chance(40)
+		if steps == 0 {
+			steps = 100 + w.rng.IntN(250)
+		}
+	})
+	if calm { // troubles begin when all is well
+		w.converge()
+		w.calm = false
 	}
-	for range steps {
+	for n := 1; n <= steps || w.options.Steps == 0 && w.result.Hooks < minHooks; n++ {
 		if w.failed() {
 			return
 		}
-		w.step()
+		w.result.Steps = n
+		if n > 20*minHooks {
+			w.violate("only %d hooks in %d steps", w.result.Hooks, n)
+		}
+		w.smooth = w.options.Smooth[n]
+		if !w.options.Skip[n] {
+			w.turn(uint64(n), w.step)
+		}
 	}
 }
 
@@ -246,6 +259,7 @@ func (w *world) troubles() {
 const (
 	hooksPerUnit = 150
 	patience     = 20 * time.Minute
+	calmSteps    = 1 << 30 // the numbers of its steps begin here
 )
 
 // converge is the second part: all is mended and must become active.
@@ -253,21 +267,24 @@ func (w *world) converge() {
 	if w.failed() {
 		return
 	}
-	w.calm = true
-	w.operator.mend(w)
+	w.calm, w.smooth = true, true
 	w.external()
 	w.logf("calm: from now on nothing breaks")
 	first, last, ticked := w.result.Hooks, time.Now(), time.Now()
-	for !w.failed() {
+	done := false
+	for !done && !w.failed() {
 		busy := w.activity
-		if !w.pick(w.events()) {
-			if w.settled() {
-				return
+		w.calmStep++
+		w.turn(calmSteps+w.calmStep, func() {
+			w.operator.mend(w)
+			if !w.pick(w.events()) {
+				if done = w.settled(); !done {
+					w.pass(w.between(time.Second, 5*time.Second))
+				}
+			} else if w.chance(20) {
+				w.pass(w.between(100*time.Millisecond, 2*time.Second))
 			}
-			w.pass(w.between(time.Second, 5*time.Second))
-		} else if w.chance(20) {
-			w.pass(w.between(100*time.Millisecond, 2*time.Second))
-		}
+		})
 		now := time.Now()
 		if w.activity > busy {
 			last = now
@@ -289,21 +306,30 @@ func (w *world) converge() {
 // settled says whether the goal is reached and nothing is under way.
 func (w *world) settled() bool { return w.complaints() == "" }
 
-// silence is the third part: time passes, and one more round writes nothing.
+// silence is the third part: time passes, and one more round of update-status
+// and one of config-changed write nothing.
 func (w *world) silence() {
 	if w.failed() {
 		return
 	}
 	w.logf("all is active: from now on nothing may be written")
 	w.silent = true
+	more := true
+	next := func() {
+		w.calmStep++
+		w.turn(calmSteps+w.calmStep, func() { more = w.pick(w.events()) })
+	}
 	for range 20 {
-		w.pass(w.between(time.Second, 10*time.Second))
-		if w.pick(w.events()); w.failed() {
+		w.turn(calmSteps+w.calmStep, func() { w.pass(w.between(time.Second, 10*time.Second)) })
+		if next(); w.failed() {
 			return
 		}
 	}
-	w.updateStatus()
-	for w.pick(w.events()) && !w.failed() {
+	for _, round := range []func(){w.updateStatus, w.reconfigure} {
+		round()
+		for more = true; more && !w.failed(); {
+			next()
+		}
 	}
 	if !w.failed() && !w.settled() {
 		w.violate("not active after silence: %s", w.complaints())
@@ -314,5 +340,19 @@ func (w *world) silence() {
 func (w *world) updateStatus() {
 	for _, unit := range w.model.Units() {
 		_ = w.model.UpdateStatusDue(unit)
+		w.observer.tick(unit)
 	}
+}
+
+// reconfigure gives every unit a config-changed in which no option differs.
+func (w *world) reconfigure() {
+	for _, app := range w.model.Applications() {
+		w.moveService(app)
+	}
+}
+
+// moveService gives an application's Service another address.
+func (w *world) moveService(app string) {
+	w.services++
+	must(w, w.model.SetServiceAddress(app, fmt.Sprintf("10.152.%d.%d", w.services/250, 1+w.services%250)))
 }

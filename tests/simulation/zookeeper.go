@@ -18,6 +18,7 @@ import (
 
 // Paths in ZooKeeper's container, all on its mount.
 const (
+	zooMount   = "/pulsar/data/zookeeper"
 	zooData    = "/pulsar/data/zookeeper/data"
 	zooConf    = "/pulsar/data/zookeeper/conf"
 	zooCfg     = zooConf + "/zoo.cfg"
@@ -32,6 +33,8 @@ type ensemble struct {
 	// What was committed. births counts the ensembles that were ever made out
 	// of nothing; there may be one.
 	births int
+	seen   map[string]bool // ids of all bookies that ever registered
+	joined map[string]bool // units whose servers were ever in it
 	zxid   int64
 	config zk.Config
 	nodes  map[string]string
@@ -41,7 +44,8 @@ type ensemble struct {
 	// Who serves now.
 	leader  *server
 	serving map[*server]bool
-	lived   time.Time
+	// order are the servers by unit; nil: to be made.
+	order []*server
 }
 
 // session keeps an ephemeral node until it is silent for too long.
@@ -54,6 +58,8 @@ type session struct {
 // server is a running process.
 type server struct {
 	unit    string
+	host    string
+	address string
 	fake    *pebbletest.Fake
 	process pebbletest.Process
 	id      int
@@ -61,10 +67,11 @@ type server struct {
 	config  zk.Config // as far as it knows
 	zxid    int64     // last transaction on its disk
 	up      time.Time // when its start is over
+	takes   bool      // its start is over
 }
 
 func newEnsemble(w *world) ensemble {
-	return ensemble{w: w, servers: map[string]*server{}, nodes: map[string]string{}, sessions: map[string]*session{}, lived: time.Now()}
+	return ensemble{w: w, servers: map[string]*server{}, nodes: map[string]string{}, serving: map[*server]bool{}, sessions: map[string]*session{}, seen: map[string]bool{}, joined: map[string]bool{}}
 }
 
 func read(f *pebbletest.Fake, name string) string {
@@ -84,7 +91,7 @@ func write(f *pebbletest.Fake, name, content string) {
 func (e *ensemble) start(unit string, fake *pebbletest.Fake, process pebbletest.Process) *int {
 	static := javaprops.Parse([]byte(read(fake, zooCfg)))
 	dynamic := static["dynamicConfigFile"]
-	s := &server{unit: unit, fake: fake, process: process, digest: static["DigestAuthenticationProvider.superDigest"]}
+	s := &server{unit: unit, host: host(unit), address: host(unit) + ":2181", fake: fake, process: process, digest: static["DigestAuthenticationProvider.superDigest"]}
 	s.id, _ = strconv.Atoi(strings.TrimSpace(read(fake, static["dataDir"]+"/myid")))
 	config, err := zk.ParseConfig(read(fake, dynamic))
 	if _, rest, ok := strings.Cut(path.Base(dynamic), ".dynamic."); ok {
@@ -93,37 +100,53 @@ func (e *ensemble) start(unit string, fake *pebbletest.Fake, process pebbletest.
 	s.config = config
 	s.zxid, _ = strconv.ParseInt(read(fake, zooHistory), 10, 64)
 	own, member := config.Member(s.id)
-	if err != nil || !member || own.Host != host(unit) {
+	if err != nil || !member || own.Host != s.host {
 		e.w.logf("ZooKeeper of %s ends: %d is not a member by %s", unit, s.id, dynamic)
 		one := 1
 		return &one
 	}
 	s.up = time.Now().Add(e.w.between(500*time.Millisecond, 3*time.Second))
-	e.servers[unit] = s
+	e.servers[unit], e.order = s, nil
 	return nil
 }
 
 func (e *ensemble) stop(unit string, process pebbletest.Process) {
 	if s := e.servers[unit]; s != nil && s.process.PID == process.PID {
 		delete(e.servers, unit)
+		e.order = nil
 		e.live()
 	}
 }
 
 // alive are the servers that take part, by unit.
 func (e *ensemble) alive() []*server {
-	var list []*server
-	for _, unit := range sorted(e.servers) {
-		if s := e.servers[unit]; !time.Now().Before(s.up) {
-			list = append(list, s)
+	if e.order == nil {
+		for _, unit := range sorted(e.servers) {
+			e.order = append(e.order, e.servers[unit])
 		}
 	}
-	return list
+	all := true
+	for _, s := range e.order {
+		if !s.takes {
+			s.takes = !time.Now().Before(s.up)
+			all = all && s.takes
+		}
+	}
+	if all {
+		return e.order
+	}
+	return slices.DeleteFunc(slices.Clone(e.order), func(s *server) bool { return !s.takes })
 }
 
 func (s *server) knows(other *server) bool {
 	m, ok := s.config.Member(other.id)
-	return ok && m.Host == host(other.unit)
+	return ok && m.Host == other.host
+}
+
+// votes says whether the server with the id is a voter of the membership.
+func votes(config zk.Config, id int) bool {
+	m, ok := config.Member(id)
+	return ok && m.Role == zk.Participant
 }
 
 // adopt takes a newer membership, and writes it as ZooKeeper does.
@@ -143,14 +166,24 @@ func (s *server) adopt(config zk.Config) {
 	s.config = config
 }
 
-func (s *server) sync(zxid int64) {
+func (s *server) sync(e *ensemble) {
+	zxid := e.zxid
+	e.joined[s.unit] = true
 	if s.zxid != zxid {
 		s.zxid = zxid
 		write(s.fake, zooHistory, strconv.FormatInt(zxid, 10))
 	}
 }
 
-func majority(c zk.Config) int { return len(c.Voters())/2 + 1 }
+func majority(c zk.Config) int {
+	n := 0
+	for _, m := range c.Members {
+		if m.Role == zk.Participant {
+			n++
+		}
+	}
+	return n/2 + 1
+}
 
 // live finds out who serves, and lets sessions end.
 func (e *ensemble) live() {
@@ -158,16 +191,13 @@ func (e *ensemble) live() {
 	e.gossip(alive)
 	e.elect(alive)
 	now := time.Now()
-	for _, id := range sorted(e.sessions) {
-		s := e.sessions[id]
+	for id, s := range e.sessions {
 		if e.leader == nil {
 			s.seen = now // a new leader gives every session its time anew
 		} else if now.Sub(s.seen) > s.timeout {
-			e.w.logf("ZooKeeper ends the session of %s", id)
 			delete(e.sessions, id)
 		}
 	}
-	e.lived = now
 }
 
 // gossip spreads newer memberships, as elections do.
@@ -190,26 +220,25 @@ func (e *ensemble) gossip(alive []*server) {
 func (e *ensemble) elect(alive []*server) {
 	var quorum []*server
 	for _, s := range alive {
-		if !slices.Contains(s.config.Voters(), s.id) {
+		if !votes(s.config, s.id) || slices.Contains(quorum, s) {
 			continue
 		}
 		var same []*server
 		for _, other := range alive {
-			if other.config.Version == s.config.Version && slices.Equal(other.config.Members, s.config.Members) &&
-				slices.Contains(s.config.Voters(), other.id) && s.knows(other) {
+			if other.config.Version == s.config.Version && votes(s.config, other.id) && s.knows(other) && slices.Equal(other.config.Members, s.config.Members) {
 				same = append(same, other)
 			}
 		}
 		if len(same) < majority(s.config) {
 			continue
 		}
-		if quorum != nil && !slices.Contains(same, quorum[0]) {
+		if quorum != nil {
 			e.w.violate("two ensembles at once: %s of %v, and %s of %v", quorum[0].unit, quorum[0].config.Voters(), s.unit, s.config.Voters())
 			return
 		}
 		quorum = same
 	}
-	e.serving = map[*server]bool{}
+	clear(e.serving)
 	if quorum == nil {
 		e.leader = nil
 		return
@@ -232,7 +261,7 @@ func (e *ensemble) elect(alive []*server) {
 		if slices.Contains(quorum, s) || s.knows(e.leader) {
 			e.serving[s] = true
 			s.adopt(e.config)
-			s.sync(e.zxid)
+			s.sync(e)
 		}
 	}
 }
@@ -255,7 +284,7 @@ func (e *ensemble) found(quorum []*server) {
 	e.oddVoters()
 	for _, s := range quorum {
 		s.adopt(e.config)
-		s.sync(e.zxid)
+		s.sync(e)
 	}
 }
 
@@ -268,7 +297,7 @@ func (e *ensemble) oddVoters() {
 // at is the server at host:port as seen from a unit; nil if nobody answers.
 func (e *ensemble) at(from, address string) *server {
 	for _, s := range e.alive() {
-		if address == host(s.unit)+":2181" || s.unit == from && address == "127.0.0.1:2181" {
+		if address == s.address || s.unit == from && address == "127.0.0.1:2181" {
 			return s
 		}
 	}
@@ -303,7 +332,7 @@ func (e *ensemble) commit() {
 	e.zxid++
 	for _, s := range e.alive() {
 		if e.serving[s] {
-			s.sync(e.zxid)
+			s.sync(e)
 		}
 	}
 }
@@ -365,6 +394,9 @@ func (c client) Exist(_ context.Context, servers []string, paths ...string) (boo
 func (c client) Reconfigure(_ context.Context, servers []string, password string, decide func(zk.Config) zk.Change) (zk.Config, error) {
 	return pass(c.gate, func() (zk.Config, error) {
 		e := c.e
+		// It takes a while, and so never ends in the same instant as a charm's
+		// patience.
+		time.Sleep(13 * time.Millisecond)
 		e.live()
 		if !e.reach(c.unit, servers) {
 			return zk.Config{}, errUnreachable
@@ -376,14 +408,16 @@ func (c client) Reconfigure(_ context.Context, servers []string, password string
 		}
 		s := e.at(c.unit, servers[0])
 		after := change.Apply(before)
+		c.checkJoiners(change)
 		switch {
 		case s.digest != zk.SuperDigest(password):
 			return zk.Config{}, errAuth
-		case !e.w.calm && e.w.chance(5):
+		case !e.w.calm && e.w.chance(5) && !e.w.options.Without["membership changed by another"]:
 			e.w.fault("membership changed by another")
 			return zk.Config{}, zk.ErrChanged
 		case e.followers(after) < majority(after):
 			e.w.logf("ZooKeeper refuses %v: no quorum of the new members", after.Voters())
+			e.w.result.Faults["change of membership refused: no quorum of the new members"]++
 			return zk.Config{}, zk.ErrNoNewQuorum
 		}
 		e.zxid++
@@ -394,11 +428,11 @@ func (c client) Reconfigure(_ context.Context, servers []string, password string
 		for _, s := range e.alive() {
 			if e.serving[s] {
 				s.adopt(after)
-				s.sync(e.zxid)
+				s.sync(e)
 			}
 		}
 		e.live()
-		if !e.w.calm && e.w.chance(5) {
+		if !e.w.calm && e.w.chance(5) && !e.w.options.Without["answer to a change of membership lost"] {
 			e.w.fault("answer to a change of membership lost")
 			return zk.Config{}, errAnswerLost
 		}
@@ -406,11 +440,26 @@ func (c client) Reconfigure(_ context.Context, servers []string, password string
 	})
 }
 
+// spare says whether the server's disk may be lost, because all others that
+// vote serve.
+func (e *ensemble) spare(s *server) bool {
+	voters := e.config.Voters()
+	if e.leader == nil || votes(e.config, s.id) && len(voters) < 3 {
+		return false
+	}
+	for _, other := range e.alive() {
+		if e.serving[other] && other != s {
+			voters = slices.DeleteFunc(voters, func(id int) bool { return id == other.id })
+		}
+	}
+	return len(voters) == 0 || len(voters) == 1 && voters[0] == s.id
+}
+
 // followers are the voters of a membership that follow the leader now.
 func (e *ensemble) followers(config zk.Config) int {
 	n := 0
 	for _, s := range e.alive() {
-		if m, ok := config.Member(s.id); ok && e.serving[s] && m.Role == zk.Participant && m.Host == host(s.unit) {
+		if m, ok := config.Member(s.id); ok && e.serving[s] && m.Role == zk.Participant && m.Host == s.host {
 			n++
 		}
 	}
