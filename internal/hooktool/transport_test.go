@@ -351,27 +351,34 @@ func TestStrangeSocket(t *testing.T) {
 // What may have been done is not done again by a program.
 func TestNoSecondTry(t *testing.T) {
 	t.Parallel()
-	mark := filepath.Join(t.TempDir(), "mark")
-	script := "#!/bin/sh\necho ran >>" + mark + "\n"
-	asked := make(chan struct{}, 10)
-	env := listen(t, map[string]string{"storage-add": script, "is-leader": script}, func(conn net.Conn) {
-		if n, _ := conn.Read(make([]byte, 4096)); n > 0 {
-			asked <- struct{}{}
-		}
-	})
-	runner, closer, err := hooktool.Open(env, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeAtEnd(t, closer)
-	if err := hooktool.New(runner).StorageAdd(t.Context(), "data", 1); err == nil {
-		t.Error("no error though the agent gave no answer")
-	}
-	if n := len(asked); n != 1 {
-		t.Errorf("the agent was asked %d times, want once", n)
-	}
-	if _, err := os.Stat(mark); !errors.Is(err, os.ErrNotExist) {
-		t.Error("the program was run too")
+	for _, tool := range []string{
+		"storage-add", "secret-add", "secret-set", "secret-grant", "secret-revoke", "secret-remove", "juju-reboot", "action-log",
+	} {
+		t.Run(tool, func(t *testing.T) {
+			t.Parallel()
+			mark := filepath.Join(t.TempDir(), "mark")
+			script := "#!/bin/sh\necho ran >>" + mark + "\n"
+			asked := make(chan struct{}, 10)
+			env := listen(t, map[string]string{tool: script, "is-leader": script}, func(conn net.Conn) {
+				if n, _ := conn.Read(make([]byte, 4096)); n > 0 {
+					asked <- struct{}{}
+				}
+			})
+			runner, closer, err := hooktool.Open(env, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeAtEnd(t, closer)
+			if _, err := runner.Run(t.Context(), hooktool.Call{Tool: tool}); err == nil {
+				t.Error("no error though the agent gave no answer")
+			}
+			if n := len(asked); n != 1 {
+				t.Errorf("the agent was asked %d times, want once", n)
+			}
+			if _, err := os.Stat(mark); !errors.Is(err, os.ErrNotExist) {
+				t.Error("the program was run too")
+			}
+		})
 	}
 }
 

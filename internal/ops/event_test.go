@@ -131,8 +131,12 @@ var events = map[string]struct {
 	"secret rotates":  {hook: model.Hook{Hook: juju.Hook{Kind: juju.SecretRotate}, SecretID: ownID}, want: "rotate " + ownID + " mine 0"},
 	"secret obsolete": {hook: model.Hook{Hook: juju.Hook{Kind: juju.SecretRemove}, SecretID: ownID, SecretRevision: 1}, want: "obsolete " + ownID + " mine 1"},
 	"notice": {
-		hook: model.Hook{Hook: juju.Hook{Kind: juju.PebbleCustomNotice, Name: "server"}, NoticeID: "1", NoticeType: "custom", NoticeKey: "example.com/a"},
-		want: "notice server 1 custom example.com/a map[k:v]",
+		hook: model.Hook{Hook: juju.Hook{Kind: juju.PebbleCustomNotice, Name: "server"}, NoticeID: "2", NoticeType: "custom", NoticeKey: "example.com/b"},
+		want: "notice server 2 custom example.com/b map[k:b]",
+	},
+	"notice that has expired": {
+		hook: model.Hook{Hook: juju.Hook{Kind: juju.PebbleCustomNotice, Name: "server"}, NoticeID: "9", NoticeType: "custom", NoticeKey: "example.com/c"},
+		want: "notice server 9 custom example.com/c map[]",
 	},
 	"check fails":    {hook: model.Hook{Hook: juju.Hook{Kind: juju.PebbleCheckFailed, Name: "server"}, CheckName: "up"}, want: "failed server up, known false"},
 	"check recovers": {hook: model.Hook{Hook: juju.Hook{Kind: juju.PebbleCheckRecovered, Name: "server"}, CheckName: "up"}, want: "recovered server up"},
@@ -146,8 +150,10 @@ func eventStage(t *testing.T, name string) *stage {
 	}
 	s := newStage(t, world)
 	s.restarted = events[name].restarted
-	if err := s.pebble.Notify(t.Context(), "example.com/a", map[string]string{"k": "v"}); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"a", "b"} { // their ids are 1 and 2
+		if err := s.pebble.Notify(t.Context(), "example.com/"+name, map[string]string{"k": name}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return s
 }

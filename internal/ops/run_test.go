@@ -271,6 +271,26 @@ func TestLeadershipLostInTheMiddle(t *testing.T) {
 	}
 }
 
+// What the plan of a leader said is forgotten with it.
+func TestStatusAfterLeadership(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, seed())
+	s.tamper = refuse("secret-add", "application", "ERROR this unit is not the leader\n")
+	err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error {
+		if leader, err := u.Leader(ctx); err != nil || !leader {
+			return &ops.StatusError{Reason: ops.Waiting("for the leader")}
+		}
+		if _, err := u.Apply(ctx, everything(ops.Blocked("led"))); err != nil {
+			return err
+		}
+		_, err := u.EnsureSecret(ctx, ops.SecretSpec{Label: "new", Content: content("key", "k")})
+		return err
+	}), updateStatus)
+	if status := s.context.After().Status; err != nil || status != ops.Waiting("for the leader") {
+		t.Errorf("status is %v, %v", status, err)
+	}
+}
+
 // A unit that never led and writes as if is wrong.
 func TestWriteWithoutLeadership(t *testing.T) {
 	t.Parallel()

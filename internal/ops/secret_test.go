@@ -386,6 +386,12 @@ func TestSecretLife(t *testing.T) {
 	if secret, _ = s.secret(ownID); len(secret.Grants) != 1 || secret.Grants[0].Target != "postgres" {
 		t.Errorf("grants are %v", secret.Grants)
 	}
+	with(func(ctx context.Context, _ *ops.Unit, secret *ops.OwnSecret, db *ops.Relation) error {
+		return errors.Join(secret.Revoke(ctx, db, ""), secret.Grant(ctx, db, ""), secret.Revoke(ctx, db, ""), secret.Grant(ctx, db, ""))
+	})
+	if calls := len(s.writes()); calls != 4 {
+		t.Errorf("%d calls for two revocations and two grants: %v", calls, s.writes())
+	}
 	with(func(ctx context.Context, u *ops.Unit, secret *ops.OwnSecret, db *ops.Relation) error {
 		secret.SetInfo(ops.SecretInfo{Description: "never seen"})
 		return errors.Join(secret.Revoke(ctx, db, ""), secret.Remove(ctx))
