@@ -300,11 +300,11 @@ func TestInvalidUTF8(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(ctx context.Context, u *ops.Unit) error{
 		"databag value": func(ctx context.Context, u *ops.Unit) error {
-			_, err := u.Apply(ctx, ops.Plan{Databags: []ops.Databag{{Relation: "db:4", Data: ops.Bag{"k": "\xff"}}}})
+			_, err := u.Apply(ctx, ops.Plan{Databags: []ops.Databag{{Relation: "db:4", Data: ops.Bag{"k": "good"}}, {Relation: "cluster:2", Data: ops.Bag{"k": "\xff"}}}})
 			return err
 		},
 		"databag key": func(ctx context.Context, u *ops.Unit) error {
-			_, err := u.Apply(ctx, ops.Plan{Databags: []ops.Databag{{Relation: "db:4", Data: ops.Bag{"\xff": "v"}}}})
+			_, err := u.Apply(ctx, ops.Plan{Databags: []ops.Databag{{Relation: "db:4", Data: ops.Bag{"k": "good"}}, {Relation: "cluster:2", Data: ops.Bag{"\xff": "v"}}}})
 			return err
 		},
 		"state value": func(ctx context.Context, u *ops.Unit) error { return u.SetState(ctx, "k", "\xff") },
