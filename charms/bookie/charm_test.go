@@ -26,16 +26,6 @@ func load(t *testing.T) *opstest.Charm {
 	return opstest.Load(t, files)
 }
 
-// databag is what the unit has written into its relation of the endpoint.
-func databag(state opstest.State, endpoint string) ops.Bag {
-	for _, relation := range state.Relations {
-		if relation.Endpoint == endpoint {
-			return relation.LocalUnit
-		}
-	}
-	return nil
-}
-
 // world is what is around the charm besides Juju and Pebble.
 type world struct {
 	health     Health
@@ -77,7 +67,7 @@ func TestStart(t *testing.T) {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	want := ops.Bag{"bookie-id": firstID, "state": "starting", "fqdn": "bookie-0.bookie-endpoints.test.svc.cluster.local"}
-	if diff := cmp.Diff(want, databag(result.State, "zookeeper")); diff != "" {
+	if diff := cmp.Diff(want, result.State.Relation("zookeeper").LocalUnit); diff != "" {
 		t.Errorf("databag (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{"bookie", "bookie-watch"} {
@@ -90,8 +80,8 @@ func TestStart(t *testing.T) {
 	w.health = Health{Ready: true, Listed: true, Registered: "rw"}
 	state = noticed(result.State)
 	result = juju.Twice(t, w.charm(), state, opstest.CustomNotice("bookie", noticeOfWatch))
-	if result.State.Status != statusServing() || databag(result.State, "zookeeper")["state"] != "serving" {
-		t.Errorf("serving: got status %v, databag %v", result.State.Status, databag(result.State, "zookeeper"))
+	if result.State.Status != statusServing() || result.State.Relation("zookeeper").LocalUnit["state"] != "serving" {
+		t.Errorf("serving: got status %v, databag %v", result.State.Status, result.State.Relation("zookeeper").LocalUnit)
 	}
 	state = result.State
 	process := state.Containers["bookie"].Services["bookie"]

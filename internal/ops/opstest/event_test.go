@@ -225,6 +225,20 @@ func spoil(s *opstest.State) {
 	}
 }
 
+// A clone shares nothing that can be written into.
+func TestClone(t *testing.T) {
+	t.Parallel()
+	state := full()
+	clone := state.Clone()
+	if diff := opstest.Diff(state, clone); diff != "" {
+		t.Errorf("(-state +clone):\n%s", diff)
+	}
+	spoil(&clone)
+	if diff := cmp.Diff(full(), state, cmpopts.IgnoreFields(opstest.Container{}, "Execs", "OnStart")); diff != "" {
+		t.Errorf("a change of the clone changed the state (-before +after):\n%s", diff)
+	}
+}
+
 // One State serves many tests at once.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()

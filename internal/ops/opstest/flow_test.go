@@ -404,6 +404,25 @@ func TestPebbleOfTheTest(t *testing.T) {
 	}
 }
 
+// Every kind of container offers all that Pebble can do.
+func TestEveryContainerIsADaemon(t *testing.T) {
+	t.Parallel()
+	for name, state := range map[string]opstest.State{
+		"fake":       {Containers: map[string]opstest.Container{"server": {}}},
+		"the test's": {Containers: map[string]opstest.Container{"server": {Pebble: pebbletest.NewFake(pebbletest.Options{})}}},
+		"real":       {Containers: map[string]opstest.Container{"server": opstest.RealPebble(t)}},
+		"down":       {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opstest.Load(t, files).Run(t, does(func(_ context.Context, u *ops.Unit) error {
+				_, err := pebble.As[pebble.Daemon](u.Container("server"))
+				return err
+			}), state, opstest.UpdateStatus())
+		})
+	}
+}
+
 // A charm can be tested on a real Pebble, which judges for itself.
 func TestRealPebble(t *testing.T) {
 	t.Parallel()

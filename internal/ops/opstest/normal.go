@@ -12,7 +12,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
 )
@@ -35,42 +34,71 @@ func Diff(want, got State) string {
 		cmpopts.IgnoreFields(Container{}, "Execs", "OnStart"),
 		cmpopts.IgnoreFields(pebble.Notice{}, "LastRepeated"),
 		gocmp.FilterPath(func(p gocmp.Path) bool {
-			return p.Last().Type() == reflect.TypeFor[pebble.Pebble]()
-		}, gocmp.Comparer(func(a, b pebble.Pebble) bool { return a == b })),
+			return p.Last().Type() == reflect.TypeFor[pebble.Daemon]()
+		}, gocmp.Comparer(func(a, b pebble.Daemon) bool { return a == b })),
 	})
 }
 
-// normal is a deep copy with everything that has several forms in one.
-func (s State) normal() State {
-	s.Leaving = slices.Sorted(slices.Values(s.Leaving))
+// Relation is the first relation of the endpoint; the zero Relation if there
+// is none.
+func (s State) Relation(endpoint string) Relation {
+	for _, r := range s.Relations {
+		if r.Endpoint == endpoint {
+			return r
+		}
+	}
+	return Relation{}
+}
+
+// Clone is a copy that shares nothing with s but functions and Pebbles of the
+// test.
+func (s State) Clone() State {
+	s.Leaving, s.Ports = slices.Clone(s.Leaving), slices.Clone(s.Ports)
 	s.Config, s.Resources, s.Stored = maps.Clone(s.Config), maps.Clone(s.Resources), maps.Clone(s.Stored)
 	s.Networks, s.CloudSpec = deep(s.Networks), deep(s.CloudSpec)
-	s.Ports = slices.Sorted(slices.Values(s.Ports))
 	s.Storages = slices.Clone(s.Storages)
 	s.Relations = slices.Clone(s.Relations)
 	for i := range s.Relations {
-		s.Relations[i].copyBags()
+		r := &s.Relations[i]
+		r.Planned = slices.Clone(r.Planned)
+		r.RemoteApp, r.LocalApp, r.LocalUnit = maps.Clone(r.RemoteApp), maps.Clone(r.LocalApp), maps.Clone(r.LocalUnit)
+		r.RemoteUnits = cloneTables(r.RemoteUnits)
 	}
-	s.number()
 	s.Secrets = slices.Clone(s.Secrets)
 	for i := range s.Secrets {
-		s.normalSecret(&s.Secrets[i])
+		s.Secrets[i].Revisions = cloneTables(s.Secrets[i].Revisions)
+		s.Secrets[i].Grants = slices.Clone(s.Secrets[i].Grants)
 	}
 	s.Containers = maps.Clone(s.Containers)
 	for name, c := range s.Containers {
-		s.Containers[name] = c.normal()
+		c.Layers, c.Services, c.Checks, c.Files = deep(c.Layers), deep(c.Services), maps.Clone(c.Checks), maps.Clone(c.Files)
+		c.Notices, c.Users, c.Execs = deep(c.Notices), slices.Clone(c.Users), maps.Clone(c.Execs)
+		s.Containers[name] = c
 	}
 	return s
 }
 
-func (r *Relation) copyBags() {
-	r.Planned = slices.Clone(r.Planned)
-	r.RemoteApp, r.LocalApp, r.LocalUnit = maps.Clone(r.RemoteApp), maps.Clone(r.LocalApp), maps.Clone(r.LocalUnit)
-	units := make(map[int]ops.Bag, len(r.RemoteUnits))
-	for number, bag := range r.RemoteUnits {
-		units[number] = maps.Clone(bag)
+func cloneTables(tables map[int]map[string]string) map[int]map[string]string {
+	tables = maps.Clone(tables)
+	for number, table := range tables {
+		tables[number] = maps.Clone(table)
 	}
-	r.RemoteUnits = units
+	return tables
+}
+
+// normal is a clone with everything that has several forms in one.
+func (s State) normal() State {
+	s = s.Clone()
+	slices.Sort(s.Leaving)
+	slices.Sort(s.Ports)
+	s.number()
+	for i := range s.Secrets {
+		s.normalSecret(&s.Secrets[i])
+	}
+	for name, c := range s.Containers {
+		s.Containers[name] = c.normal()
+	}
+	return s
 }
 
 // number gives relations without one an id.
@@ -92,12 +120,6 @@ func (s *State) freeID() int {
 
 func (s *State) normalSecret(secret *Secret) {
 	secret.ID = strings.TrimPrefix(secret.ID, "secret:")
-	revisions := make(map[int]map[string]string, len(secret.Revisions))
-	for number, content := range secret.Revisions {
-		revisions[number] = maps.Clone(content)
-	}
-	secret.Revisions = revisions
-	secret.Grants = slices.Clone(secret.Grants)
 	for i, g := range secret.Grants {
 		of := func(r Relation) bool { return r.Endpoint == g.Relation }
 		if at := slices.IndexFunc(s.Relations, of); at >= 0 && !slices.ContainsFunc(s.Relations[at+1:], of) {
@@ -110,12 +132,9 @@ func (s *State) normalSecret(secret *Secret) {
 }
 
 func (c Container) normal() Container {
-	c.Layers, c.Services, c.Checks = deep(c.Layers), deep(c.Services), maps.Clone(c.Checks)
 	for i, l := range c.Layers {
 		c.Layers[i].Layer = pebble.WithOverride(l.Layer)
 	}
-	c.Notices, c.Users, c.Execs = deep(c.Notices), slices.Clone(c.Users), maps.Clone(c.Execs)
-	files := make(map[string]File, len(c.Files))
 	for name, file := range c.Files {
 		usual := 0o644
 		if strings.HasSuffix(name, "/") {
@@ -127,9 +146,8 @@ func (c Container) normal() Container {
 		if file.User == "root" && (file.Group == "root" || file.Group == "") {
 			file.User, file.Group = "", ""
 		}
-		files[name] = file
+		c.Files[name] = file
 	}
-	c.Files = files
 	return c
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -24,7 +23,7 @@ type run struct {
 	hook    *model.Context
 	model   *model.Model
 	fakes   map[string]*watched
-	pebbles map[string]pebble.Pebble // that the test keeps
+	pebbles map[string]pebble.Daemon // real ones, that the test keeps
 	result  Result
 	calls   []hooktool.Call
 }
@@ -37,7 +36,7 @@ type watched struct {
 
 // containers makes the fakes.
 func (r *run) containers() error {
-	r.fakes, r.pebbles = map[string]*watched{}, map[string]pebble.Pebble{}
+	r.fakes, r.pebbles = map[string]*watched{}, map[string]pebble.Daemon{}
 	for _, name := range slices.Sorted(maps.Keys(r.scene.state.Containers)) {
 		c := r.scene.state.Containers[name]
 		switch fake, ok := c.Pebble.(*pebbletest.Fake); {
@@ -226,87 +225,14 @@ func (r *run) pebble(name string) pebble.Pebble {
 	}
 	refused := func(err error) { r.violate("container %q: Pebble refuses the layer: %v", name, err) }
 	if fake, ok := r.fakes[name]; ok {
-		return &recorder{Pebble: fake.Fake, refused: refused}
+		return &judged{fake.Fake, refused}
 	}
 	if own, ok := r.pebbles[name]; ok {
-		return &recorder{Pebble: own, refused: refused, wrote: func(call ...string) {
+		return &judged{&recorder{own, func(call ...string) {
 			r.result.Writes = append(r.result.Writes, name+": "+strings.Join(call, " "))
-		}}
+		}}, refused}
 	}
 	fake := pebbletest.NewFake(pebbletest.Options{})
 	fake.Kill()
 	return fake
-}
-
-// recorder tells of layers that Pebble refuses, and of writes to a Pebble that
-// does not tell of them itself.
-type recorder struct {
-	pebble.Pebble
-	refused func(error)
-	wrote   func(call ...string) // nil: it tells itself
-}
-
-func (r *recorder) note(call ...string) {
-	if r.wrote != nil {
-		r.wrote(call...)
-	}
-}
-
-func (r *recorder) AddLayer(ctx context.Context, label string, layer pebble.Layer) error {
-	r.note("AddLayer", label)
-	err := r.Pebble.AddLayer(ctx, label, layer)
-	if api := (*pebble.APIError)(nil); errors.As(err, &api) {
-		r.refused(err)
-	}
-	return err
-}
-
-func (r *recorder) Replan(ctx context.Context) error {
-	r.note("Replan")
-	return r.Pebble.Replan(ctx)
-}
-
-func (r *recorder) Start(ctx context.Context, names ...string) error {
-	r.note(append([]string{"Start"}, names...)...)
-	return r.Pebble.Start(ctx, names...)
-}
-
-func (r *recorder) Stop(ctx context.Context, names ...string) error {
-	r.note(append([]string{"Stop"}, names...)...)
-	return r.Pebble.Stop(ctx, names...)
-}
-
-func (r *recorder) Restart(ctx context.Context, names ...string) error {
-	r.note(append([]string{"Restart"}, names...)...)
-	return r.Pebble.Restart(ctx, names...)
-}
-
-func (r *recorder) Signal(ctx context.Context, signal string, names ...string) error {
-	r.note(append([]string{"Signal", signal}, names...)...)
-	return r.Pebble.Signal(ctx, signal, names...)
-}
-
-func (r *recorder) Push(ctx context.Context, file pebble.File) error {
-	r.note("Push", file.Path)
-	return r.Pebble.Push(ctx, file)
-}
-
-func (r *recorder) MakeDir(ctx context.Context, path string, mode fs.FileMode) error {
-	r.note("MakeDir", path)
-	return r.Pebble.MakeDir(ctx, path, mode)
-}
-
-func (r *recorder) Remove(ctx context.Context, path string) error {
-	r.note("Remove", path)
-	return r.Pebble.Remove(ctx, path)
-}
-
-func (r *recorder) Exec(ctx context.Context, command pebble.Command) (pebble.ExecResult, error) {
-	r.note(append([]string{"Exec"}, command.Args...)...)
-	return r.Pebble.Exec(ctx, command)
-}
-
-func (r *recorder) Notify(ctx context.Context, key string, data map[string]string) error {
-	r.note("Notify", key)
-	return r.Pebble.Notify(ctx, key, data)
 }

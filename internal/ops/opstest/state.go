@@ -10,9 +10,11 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
 )
 
-// State is all that a unit finds, and what it leaves. It is a plain value: a
-// copy (s := base) is made by hand deep where it is to differ, and no run
-// changes one. The zero State is unit 0 of one that has started, is not leader,
+// State is all that a unit finds, and what it leaves. It is a plain value, and
+// no run changes one: tests may share it. s := base is a copy whose fields may
+// be set; a copy whose maps and slices may be written into is base.Clone().
+//
+// The zero State is unit 0 of one that has started, is not leader,
 // has the default options, no container that answers, and what Juju always
 // makes: the charm's peer relations and required storages.
 type State struct {
@@ -119,7 +121,7 @@ type Container struct {
 	// Pebble is one that the test keeps itself: a *pebbletest.Fake, or a real
 	// one (see RealPebble). It holds what the fields above would say, which
 	// stay empty, and keeps what hooks do to it.
-	Pebble pebble.Pebble
+	Pebble pebble.Daemon
 }
 
 // What a container holds.
