@@ -130,15 +130,27 @@ func (w *world) add(name string) {
 	}
 }
 
+// events are what may happen in a history, the usual more often.
+var events = slices.Concat(
+	slices.Repeat([]string{"hook", "hear all"}, 8), slices.Repeat([]string{"part of a hook", "recover"}, 5),
+	slices.Repeat([]string{"hear", "time", "config"}, 2), []string{"crash", "lose", "find", "leader", "remove", "add"},
+)
+
 // trouble is one step of a history.
 func (w *world) trouble() {
 	t := w.t
 	name := rapid.SampledFrom(w.names()).Draw(t, "unit")
 	u := w.units[name]
-	switch rapid.SampledFrom([]string{
-		"hook", "hook", "hook", "hook", "hook", "hear", "hear", "recover", "recover", "time", "config", "crash", "lose", "find", "leader", "remove", "add",
-	}).Draw(t, "event") {
+	switch rapid.SampledFrom(events).Draw(t, "event") {
 	case "hook":
+		if !u.lost {
+			if u.hook == nil {
+				w.begin(name)
+			}
+			w.restart(name)
+			w.end(name, false)
+		}
+	case "part of a hook":
 		switch {
 		case u.lost:
 		case u.hook == nil:
@@ -151,6 +163,12 @@ func (w *world) trouble() {
 	case "hear":
 		if !u.lost {
 			w.hear(name, rapid.SampledFrom(w.names()).Draw(t, "of"))
+		}
+	case "hear all":
+		for _, other := range w.names() {
+			if !u.lost {
+				w.hear(name, other)
+			}
 		}
 	case "recover":
 		u.recover()
