@@ -114,3 +114,37 @@ func TestCharmAlone(t *testing.T) {
 		t.Errorf("a wrong option did something to ZooKeeper (-before +after):\n%s", diff)
 	}
 }
+
+// A leader that knows the members better than a databag full of garbage mends
+// it, and goes on with the password that there is.
+func TestGarbageInThePeerDatabag(t *testing.T) {
+	t.Parallel()
+	juju := opstest.Load(t, alone)
+	charm := &Charm{Ensemble: &single{serves: true}}
+	state := opstest.State{Leader: true, Containers: map[string]opstest.Container{"zookeeper": {}}}
+	state = juju.Run(t, charm, state, opstest.ConfigChanged()).State
+	state = juju.Run(t, charm, state, opstest.PebbleReady("zookeeper")).State
+	// ZooKeeper writes its membership anew when it has become a quorum.
+	files := state.Containers["zookeeper"].Files
+	written := firstDynamicPath + ".100000000"
+	files[written] = files[firstDynamicPath]
+	delete(files, firstDynamicPath)
+	settings := files[staticPath]
+	settings.Content = strings.ReplaceAll(settings.Content, firstDynamicPath, written)
+	files[staticPath] = settings
+
+	state = juju.Twice(t, charm, state, opstest.UpdateStatus()).State
+	good, process := state.Relations[0].LocalApp, state.Containers["zookeeper"].Services["zookeeper"]
+	if good["zookeeper-voters"] != "0" || good["zookeeper-secret"] == "" {
+		t.Fatalf("the leader has decided %v", good)
+	}
+	state.Relations[0].LocalApp = ops.Bag{"zookeeper-voters": "x", "zookeeper-turn": "[", "zookeeper-secret": good["zookeeper-secret"]}
+	state = juju.Run(t, charm, state, opstest.UpdateStatus()).State
+	state = juju.Twice(t, charm, state, opstest.UpdateStatus()).State
+	if diff := cmp.Diff(good, state.Relations[0].LocalApp); diff != "" {
+		t.Errorf("databag (-before +mended):\n%s", diff)
+	}
+	if diff := cmp.Diff(process, state.Containers["zookeeper"].Services["zookeeper"]); diff != "" {
+		t.Errorf("ZooKeeper was touched (-before +after):\n%s", diff)
+	}
+}

@@ -279,11 +279,30 @@ func offered(s Snapshot, offer Offer) []ops.Databag {
 	return bags
 }
 
+// secretLabel is the secret's, by which its owner finds it.
+const secretLabel = "zookeeper-super"
+
 // makeSecret makes the password that changes of membership need. Juju keeps
-// the secret if the hook succeeds, and with it the id in the databag.
+// the secret if the hook succeeds, and with it the id in the databag. If there
+// is one whose id the databag has lost, it is that: with another password all
+// servers would have to restart.
 func (h *Hook) makeSecret(ctx context.Context) error {
+	known, ok, err := h.unit.OwnSecret(ctx, ops.SecretRef{Label: secretLabel})
+	if err != nil {
+		return err
+	}
+	if ok {
+		content, readable, err := h.unit.SecretContent(ctx, known.ID)
+		if err != nil {
+			return err
+		}
+		if readable && !content[secretKey].Empty() {
+			h.secret, h.password = known.ID, content[secretKey]
+			return nil
+		}
+	}
 	password := ops.GeneratePassword()
-	id, err := h.unit.AddAppSecret(ctx, "zookeeper-super", map[string]ops.Secret{secretKey: password})
+	id, err := h.unit.AddAppSecret(ctx, secretLabel, map[string]ops.Secret{secretKey: password})
 	if err != nil {
 		return err
 	}

@@ -39,8 +39,9 @@ import (
 // does so its unit is not healthy, and nobody else's turn.
 //
 // The end of a lease wakes nobody. The leader sees it in its next hook: at the
-// latest in update-status.
-const Lease = 10 * time.Minute
+// latest in update-status. Half a lease is longer than that hook's usual
+// interval, so that it is early enough for a holder that nothing else wakes.
+const Lease = 15 * time.Minute
 
 // State is what one unit says of itself, in a key of its databag in the peer
 // relation. The zero value is of a unit that has said nothing: not healthy.
