@@ -74,7 +74,7 @@ func (c *Charm) observe(ctx context.Context, u *ops.Unit) (snapshot, error) {
 		return s, err
 	}
 	others, err := s.peers.Others(ctx)
-	s.others = rolling.Members(others, goal.Ordinals(s.unit), func(m member) rolling.State { return m.Restart })
+	s.others = rolling.Members(s.unit, others, goal.Ordinals(s.unit), func(m member) rolling.State { return m.Restart })
 	return s, err
 }
 

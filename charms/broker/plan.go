@@ -106,7 +106,7 @@ func (s Snapshot) lock(wanted cluster) rolling.Lock {
 	own.Wants, own.Healthy = own.Wants && !s.Dying, s.Healthy
 	return rolling.Lock{
 		Now: s.Now, Unit: s.unit(s.Ordinal), Leaving: s.Dying, Own: own,
-		Others: rolling.Members(s.Members, s.Planned, func(m member) rolling.State { return m.Restart }),
+		Others: rolling.Members(s.unit(s.Ordinal), s.Members, s.Planned, func(m member) rolling.State { return m.Restart }),
 		Turn:   s.Peers.Decision.Committed.Turn,
 	}
 }

@@ -27,6 +27,7 @@ package rolling
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -194,10 +195,18 @@ func (l Lock) Reason() string {
 	return "waiting for its turn to restart" // the leader's databag
 }
 
-// Members are the states of the units that stay, out of what every unit of the
-// peer relation has written. stay are their ordinals; nil means all.
-func Members[M any](written map[string]M, stay []int, state func(M) State) map[string]State {
+// Members are the states of the other units that stay, out of what the units of
+// the peer relation have written. stay are the ordinals of those that Juju
+// plans, own's among them or not; nil means those that have written. A planned
+// unit of which own has heard nothing counts as one that is not healthy: own
+// may be the first to start, or not have started yet, and is not alone.
+func Members[M any](own string, written map[string]M, stay []int, state func(M) State) map[string]State {
 	members := map[string]State{}
+	for _, ordinal := range stay {
+		if unit := fmt.Sprintf("%s/%d", juju.Application(own), ordinal); unit != own {
+			members[unit] = State{}
+		}
+	}
 	for unit, member := range written {
 		if stay == nil || slices.Contains(stay, juju.Ordinal(unit)) {
 			members[unit] = state(member)

@@ -132,3 +132,32 @@ func TestHolder(t *testing.T) {
 		})
 	}
 }
+
+func TestMembersAreThosePlanned(t *testing.T) {
+	t.Parallel()
+	type members = map[string]rolling.State
+	written := members{"app/0": fine, "app/3": due}
+	for _, test := range []struct {
+		name string
+		stay []int
+		want members
+	}{
+		{"who has said nothing is not healthy", []int{0, 1, 2}, members{"app/0": fine, "app/2": {}}},
+		{"who goes is no member", []int{0, 1}, members{"app/0": fine}},
+		{"nothing is planned as far as is known", nil, written},
+		{"alone", []int{1}, members{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := rolling.Members("app/1", written, test.stay, func(s rolling.State) rolling.State { return s })
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("Members (-want +got):\n%s", diff)
+			}
+		})
+	}
+	// A unit that has not started yet has heard of nobody, and is not alone.
+	lock := rolling.Lock{Now: now, Unit: "app/1", Own: due, Others: rolling.Members("app/1", members{}, []int{0, 1}, func(s rolling.State) rolling.State { return s })}
+	if lock.May() {
+		t.Error("a unit that has heard of nobody restarts")
+	}
+}
