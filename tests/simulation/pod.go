@@ -125,6 +125,11 @@ func (c *container) stopped(p pebbletest.Process) {
 		return
 	}
 	w.logf("%s of %s has ended", p.Service, c.pod.unit)
+	if w.killing {
+		w.blamed(p.Service, c.pod.unit)
+	} else if p.Service == c.name && w.serves(p.Service, c.pod.unit) {
+		w.stopping(p.Service, c.pod.unit)
+	}
 	switch p.Service {
 	case "zookeeper":
 		w.zookeeper.stop(c.pod.unit, p)
