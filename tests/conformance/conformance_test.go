@@ -57,6 +57,7 @@ func TestConformance(t *testing.T) {
 				l := newLab(t, program, charm)
 				story(l, r)
 				r.traces = traces(l.log())
+				t.Logf("%d hooks and actions", len(done.FindAllString(l.log(), -1)))
 				mu.Lock()
 				defer mu.Unlock()
 				records[language] = r
@@ -130,7 +131,7 @@ func (r *record) note(l *lab, name string, facts map[string]any) {
 	s := l.status()
 	all["status"] = s
 	for _, unit := range s.units() {
-		all["databags of "+unit] = l.databags(unit)
+		all["databags of "+unit] = l.relations(unit)
 		all["container of "+unit] = l.container(unit)
 	}
 	text, err := json.Marshal(all)
@@ -165,11 +166,26 @@ func (m *masks) mask(text string) string {
 	return podAddress.ReplaceAllString(text, "POD")
 }
 
-// databags are a unit's relations as show-unit has them.
-func (l *lab) databags(unit string) any {
+// relation is one that show-unit has.
+type relation struct {
+	Endpoint     string
+	Related      string            `json:"related-endpoint"`
+	ID           int               `json:"relation-id"`
+	Application  map[string]string `json:"application-data"`
+	LocalUnit    member            `json:"local-unit"`
+	RelatedUnits map[string]member `json:"related-units"`
+}
+
+type member struct {
+	InScope bool `json:"in-scope"`
+	Data    map[string]string
+}
+
+// relations are a unit's with all databags.
+func (l *lab) relations(unit string) []relation {
 	l.t.Helper()
 	var shown map[string]struct {
-		Relations any `json:"relation-info"`
+		Relations []relation `json:"relation-info"`
 	}
 	if err := json.Unmarshal([]byte(l.run("show-unit", "--format=json", unit)), &shown); err != nil {
 		l.t.Fatal(err)
