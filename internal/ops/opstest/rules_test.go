@@ -112,6 +112,7 @@ func TestRules(t *testing.T) {
 		}(), opstest.RelationCreated("db"), `relation db:1 is at its end for this unit`},
 		{"units of a removed relation depart in order", db(func(r *opstest.Relation) { r.Dying = true }), opstest.RelationDeparted("db", "postgres/1"), `units depart in the order of their names: postgres/0 first`},
 		{"a restart matters to relation-broken alone", db(same), opstest.RelationCreated("db").AfterRestart(), `AfterRestart is for relation-broken`},
+		{"a restart matters to relation hooks alone", opstest.State{}, opstest.Start().AfterRestart(), `AfterRestart is for relation-broken`},
 		{"In is for relations", opstest.State{}, opstest.ConfigChanged().In(1), `In is for relation hooks`},
 
 		// events of containers: above; of actions
@@ -204,6 +205,7 @@ func TestRules(t *testing.T) {
 		{"limit of an endpoint", opstest.State{Relations: []opstest.Relation{{Endpoint: "auth", App: "a"}, {Endpoint: "auth", App: "b"}}}, opstest.Event{}, `establishing a new relation for web:auth would exceed its maximum relation limit of 1`},
 		{"remote application is not the own one", opstest.State{Relations: one(opstest.Relation{Endpoint: "db", App: "web"})}, opstest.Event{}, `relation db:1 is with the own application`},
 		{"remote application has a name", opstest.State{Relations: one(opstest.Relation{Endpoint: "db", App: "Postgres"})}, opstest.Event{}, `relation db:1: "Postgres" is not a name for an application`},
+		{"remote unit numbers are not negative", db(func(r *opstest.Relation) { r.RemoteUnits[-1] = nil }), opstest.Event{}, `relation db:1: unit number -1 is negative`},
 		{"planned units have not joined", db(func(r *opstest.Relation) { r.Planned = []int{0} }), opstest.Event{}, `relation db:1: Planned names postgres/0, which has joined`},
 		{"databags have no empty key", db(func(r *opstest.Relation) { r.RemoteApp = ops.Bag{"": "x"} }), opstest.Event{}, `databag of postgres in db:1 has an empty key`},
 		{"databags have no empty value", db(func(r *opstest.Relation) { r.RemoteUnits[0] = ops.Bag{"x": ""} }), opstest.Event{}, `databag of postgres/0 in db:1: "x" is empty: Juju keeps no key without a value`},
@@ -220,6 +222,13 @@ func TestRules(t *testing.T) {
 		{"stored state has no empty key", opstest.State{Stored: ops.Bag{"": "x"}}, opstest.Event{}, `stored state has an empty key`},
 		{"stored state's keys are short", opstest.State{Stored: ops.Bag{strings.Repeat("k", 257): "x"}}, opstest.Event{}, `stored state: key of 257 bytes, Juju takes 256`},
 		{"stored state's values are short", opstest.State{Stored: ops.Bag{"k": strings.Repeat("x", 64<<10+1)}}, opstest.Event{}, `stored state: value of "k" has 65537 bytes, Juju takes 64 KiB`},
+		{"stored state is small", opstest.State{Stored: func() ops.Bag {
+			big := ops.Bag{}
+			for i := range 33 {
+				big[strings.Repeat("k", i+1)] = strings.Repeat("x", 64<<10)
+			}
+			return big
+		}()}, opstest.Event{}, `stored state has more than the 2 MiB that Juju takes`},
 
 		// ports, statuses, unit, model
 		{"port is a port", opstest.State{Ports: []string{"0/tcp"}}, opstest.Event{}, `port "0/tcp" is not one of 1 to 65535 with /tcp or /udp, nor icmp`},
@@ -230,6 +239,7 @@ func TestRules(t *testing.T) {
 		{"ports are unique", opstest.State{Ports: []string{"80/tcp", "80/tcp"}}, opstest.Event{}, `port "80/tcp" is there twice`},
 		{"status is one that a charm can set", opstest.State{Status: juju.Status{Name: juju.Error}}, opstest.Event{}, `Status: a charm cannot set "error"`},
 		{"application's status is one that a charm can set", opstest.State{AppStatus: juju.Status{Name: juju.Unknown}}, opstest.Event{}, `AppStatus: a charm cannot set "unknown"`},
+		{"a message belongs to a status", opstest.State{Status: juju.Status{Message: "x"}}, opstest.Event{}, `Status has a message and no name`},
 		{"application's name is Juju's", opstest.State{App: "web_1"}, opstest.Event{}, `"web_1" is not a name for an application`},
 		{"unit is among the planned", opstest.State{Unit: 3, Units: 3}, opstest.Event{}, `unit web/3 is beyond the 3 units of its application`},
 		{"unit number is not negative", opstest.State{Unit: -1}, opstest.Event{}, `unit number -1 is negative`},
