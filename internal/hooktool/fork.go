@@ -87,5 +87,14 @@ func (f *Fork) find(tool string) (string, error) {
 			return program, nil
 		}
 	}
-	return "", fmt.Errorf("%w: not on PATH %q", ErrUnsupported, f.path)
+	return "", &missingError{path: f.path}
 }
+
+// missingError is a tool that there is no program for.
+type missingError struct{ path string }
+
+func (e *missingError) Error() string {
+	return fmt.Sprintf("unknown hook tool: not on PATH %q", e.path)
+}
+
+func (e *missingError) Is(target error) bool { return target == ErrUnsupported }

@@ -33,8 +33,8 @@ type (
 	}
 	// RelationBrokenHandler hears that a relation is over for this unit. Own
 	// databags can still be written; the remote application's data are mostly
-	// refused by then. Peer relations break only in a dying unit whose agent
-	// was restarted.
+	// refused by then. Whether the unit itself goes, Unit.Goal tells. Peer
+	// relations break only in a dying unit whose agent was restarted.
 	RelationBrokenHandler interface {
 		RelationBroken(ctx context.Context, u *Unit, relation *Relation) error
 	}
