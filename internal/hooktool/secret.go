@@ -248,7 +248,8 @@ func (t *Tools) SecretGrant(ctx context.Context, uri, relation, unit string) err
 	return t.do(ctx, "secret-grant", append(args, "--", uri)...)
 }
 
-// SecretRevocation says whose access ends: exactly one field is set.
+// SecretRevocation says whose access ends: exactly one field is set. In the
+// hooks of a relation Juju (3.6) refuses App: the relation is given there.
 type SecretRevocation struct{ Relation, App, Unit string }
 
 // SecretRevoke ends a grant at the end of the hook.

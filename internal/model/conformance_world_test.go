@@ -389,6 +389,7 @@ func (r *replay) write(c *Context, h traceHook) {
 	if m := r.event(h, `action \S+ \(`+h.Action+`\) finished: failed "(.*)"`); m != nil && h.Exit == 0 {
 		r.run(c, "action-fail", m[1])
 	}
+	r.writeNoted(c, h)
 	if h.Exit == 0 && r.refused(h) && len(c.appData) == 0 {
 		r.run(c, "relation-set", append(r.relationFlag(c), "--app", "refused=yes")...)
 	}
@@ -404,6 +405,33 @@ func (r *replay) write(c *Context, h traceHook) {
 	}
 	if !r.noted("--app") && !r.noted("writes app") && h.Leader == "true" && len(r.trace.real()) > 1 {
 		r.writeApp(c, h)
+	}
+}
+
+// writeNoted writes, in the last hook before an input, what a note then finds
+// in the unit's databag and no hook is said to have written. A hook that fails
+// writes something, too, which must not be found.
+func (r *replay) writeNoted(c *Context, h traceHook) {
+	last := r.now == len(r.hooks)-1 || r.hooks[r.now+1].After > h.After
+	if r.orderOnly || !last || h.Note != "" || len(r.trace.real()) > 1 {
+		return
+	}
+	for _, note := range r.trace.Notes {
+		b := readBagNote(note)
+		if b == nil || b.app || b.input != h.After || r.relation(b.endpoint) == nil {
+			continue
+		}
+		args := []string{"-r", fmt.Sprint(r.relation(b.endpoint).ID)}
+		have := r.bag(b)
+		for _, key := range slices.Sorted(maps.Keys(b.data)) {
+			if have[key] != b.data[key] {
+				args = append(args, key+"="+b.data[key])
+			}
+		}
+		if h.Exit != 0 {
+			args = append(args, "dropped=yes")
+		}
+		r.run(c, "relation-set", args...)
 	}
 }
 

@@ -204,6 +204,9 @@ func (c *Context) flush() error {
 	if err := c.checkStorage(); err != nil {
 		return err
 	}
+	if err := c.checkBags(); err != nil {
+		return err
+	}
 	for _, id := range slices.Sorted(maps.Keys(c.unitData)) {
 		if r := m.relations[id]; r != nil {
 			m.write(r, u.Name, c.unitData[id])
@@ -266,6 +269,25 @@ func (c *Context) checkState() error {
 	}
 	if size > maxCharmState {
 		return fmt.Errorf("cannot apply changes: max allowed size (%d) exceeded", maxCharmState)
+	}
+	return nil
+}
+
+// maxBag is the size of one document of the controller's database, in Juju
+// before 4.0.
+const maxBag = 16 << 20
+
+func (c *Context) checkBags() error {
+	for _, written := range []map[int]map[string]string{c.unitData, c.appData} {
+		for _, values := range written {
+			size := 0
+			for key, value := range values {
+				size += len(key) + len(value)
+			}
+			if size > maxBag && c.model.before(4) {
+				return fmt.Errorf("cannot apply changes: an attempt to write %d bytes of relation data exceeds the maximum of %d", size, maxBag)
+			}
+		}
 	}
 	return nil
 }

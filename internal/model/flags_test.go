@@ -57,7 +57,7 @@ func TestFormats(t *testing.T) {
 		{line: "network-get db --egress-subnets --format=yaml", want: "- " + m.Status().Applications["app"].Address + "/32"},
 		{line: "network-get db", want: strings.Join([]string{
 			"bind-addresses:", `- mac-address: ""`, `  interface-name: ""`, "  addresses:",
-			`  - hostname: ""`, "    value: 10.1.0.2", `    cidr: ""`,
+			`  - hostname: ""`, "    value: 10.1.0.2", `    cidr: ""`, "    address: 10.1.0.2", `  macaddress: ""`, `  interfacename: ""`,
 			"egress-subnets:", "- " + m.Status().Applications["app"].Address + "/32",
 			"ingress-addresses:", "- " + m.Status().Applications["app"].Address,
 		}, "\n")},
@@ -228,4 +228,44 @@ func TestJSON(t *testing.T) {
 			t.Errorf("%#v: %s, want %s", value, got, want)
 		}
 	}
+}
+
+// TestMistakes are refusals that no other test has.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	m := pair(t)
+	c := during(t, m, "app/0")
+	_, out, _, _ := c.Run("secret-add", []string{"token=one"}, nil, false, nil)
+	uri := strings.TrimSpace(string(out))
+	check(t, c, []call{
+		{line: "relation-ids", want: "!2 no endpoint name specified"},
+		{line: "relation-get -r db:1 - db", want: `!2 expected unit name, got application name "db"`},
+		{line: "relation-get -r db:1 - db/x", want: `!2 invalid unit name "db/x"`},
+		{line: "relation-get -r db:1 --app --format=json - db/0", want: "{}"},
+		{line: "relation-get -r db:1 --app", want: "!2 no unit or application specified"},
+		{line: "config-get --all count", want: `!2 cannot use argument --all together with key "count"`},
+		{line: "leader-get a=b", want: `!2 invalid key "a=b"`},
+		{line: "state-delete", want: ""},
+		{line: "network-get ''", want: "!2 no binding name specified"},
+		{line: "network-get db --primary-address --bind-address", want: "!1 --primary-address must be the only flag specified"},
+		{line: "network-get db --primary-address", want: "10.1.0.1"},
+		{line: "open-port 80 --endpoints peers,db"},
+		{line: "open-port 81"},
+		{line: "opened-ports --endpoints --format=json", want: `["80/tcp (db, peers)","81/tcp (*)"]`},
+		{line: "opened-ports --format=json", want: `["80/tcp","81/tcp"]`},
+		{line: "close-port 80 --endpoints peers"},
+		{line: "opened-ports --endpoints --format=json", want: `["80/tcp (db)","81/tcp (*)"]`},
+		{line: "juju-reboot --now", want: `!1 juju-reboot is not supported on a "caas" model`},
+		{line: "secret-remove " + uri + " --revision x", want: `!2 invalid value "x" for option --revision: strconv.ParseInt: parsing "x": invalid syntax`},
+		{line: "secret-revoke " + uri + " --app db --unit db/0", want: "!2 specify only one of application or unit"},
+		{line: "secret-revoke " + uri + " --app db -r db:1", want: "!2 do not specify both relation and app"},
+		{line: "secret-grant " + uri + " -r db:1"},
+		{line: "secret-grant " + uri + " -r db:1 --unit db/0"}, // it may already
+	})
+	_, _, errOut, _ := c.Run("relation-set", []string{"-r", "db:1", "--format=json", "a=1"}, nil, false, nil)
+	if want := `--format flag deprecated for command "relation-set"`; string(errOut) != want {
+		t.Errorf("relation-set --format: %s", errOut)
+	}
+	must(t, c.End(Outcome{}))
+	check(t, during(t, m, "app/1"), []call{{line: "relation-get -r db:1 --app - app", want: "!1 permission denied"}})
 }

@@ -179,7 +179,15 @@ func (h *history) nurse(unit string, fresh bool) {
 }
 
 func (h *history) hook(unit string, trouble bool) {
-	hook := pick(h, h.m.Next(unit))
+	next := h.m.Next(unit)
+	for i, a := range next {
+		for _, b := range next[i+1:] {
+			if !unordered(h.m.units[unit], a, b) {
+				h.fail("%s may run %s or %s, which Juju orders", unit, a.Describe(), b.Describe())
+			}
+		}
+	}
+	hook := pick(h, next)
 	c, err := h.m.Begin(unit, hook)
 	h.must(err)
 	h.say("%s %s", unit, hook.Describe())

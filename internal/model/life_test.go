@@ -279,6 +279,20 @@ func TestQuotas(t *testing.T) {
 	}
 }
 
+// TestHugeDatabag: what the controller's database cannot hold fails the hook.
+func TestHugeDatabag(t *testing.T) {
+	t.Parallel()
+	m := pair(t)
+	c := during(t, m, "app/0")
+	check(t, c, []call{{line: "relation-set -r db:1 k=" + strings.Repeat("x", 17<<20)}, {line: "relation-set -r peers:0 k=1"}})
+	if err := c.End(Outcome{}); err == nil {
+		t.Error("17 MiB were kept")
+	}
+	if got := m.Databag("peers:0", "app/0")["k"]; got != "" {
+		t.Errorf("k=%s was kept", got)
+	}
+}
+
 // TestIsLeaderInOneHook: a no is for the whole hook, a yes is not.
 func TestIsLeaderInOneHook(t *testing.T) {
 	t.Parallel()

@@ -328,6 +328,22 @@ func (m *Model) revise(s *secret, content map[string]string) {
 	m.obsolete(s)
 }
 
+// follow moves a unit to the latest revision.
+func (m *Model) follow(u *unit, s *secret) {
+	c := s.Consumers[u.Name]
+	if c == nil {
+		c = &consumer{}
+		if s.Consumers == nil {
+			s.Consumers = make(map[string]*consumer)
+		}
+		s.Consumers[u.Name] = c
+	}
+	c.Current = s.Latest
+	u.Memory.Changed = slices.DeleteFunc(u.Memory.Changed, func(id string) bool { return id == s.ID })
+	m.obsolete(s)
+	m.touch(u)
+}
+
 // obsolete finds revisions that nobody reads any more and tells the owner.
 func (m *Model) obsolete(s *secret) {
 	for _, r := range s.Revisions {

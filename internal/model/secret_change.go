@@ -16,6 +16,7 @@ type secretChange struct {
 	text    *string // description
 	rotate  *string
 	expire  *string
+	follow  bool // the unit is to be on the new revision
 	removed bool
 	dropped []int // revisions to remove
 	grants  []grant
@@ -164,6 +165,9 @@ func (c *Context) flushSecrets() {
 				}
 				m.revise(s, change.content)
 			}
+		}
+		if change.follow {
+			m.follow(c.unit, s)
 		}
 		s.Grants = change.granted(s.Grants)
 		for _, number := range change.dropped {

@@ -210,3 +210,29 @@ func TestConsumedRevisions(t *testing.T) {
 		t.Errorf("nobody reads revision 1, and the owner would run %v", describe(next))
 	}
 }
+
+// TestOwnRefresh: an owner that refreshes what it just updated is on it from
+// the end of the hook on, if that succeeds.
+func TestOwnRefresh(t *testing.T) {
+	t.Parallel()
+	for exit, want := range map[int]string{0: "two", 1: "one"} {
+		m := pair(t)
+		const uri = "secret:d0000000000000000001"
+		c := during(t, m, "app/0")
+		check(t, c, []call{{line: "secret-add token=one", want: uri}})
+		must(t, c.End(Outcome{}))
+		c = during(t, m, "app/0")
+		check(t, c, []call{
+			{line: "secret-get " + uri + " token", want: "one"},
+			{line: "secret-set " + uri + " token=two"},
+			{line: "secret-get " + uri + " token", want: "one"},
+			{line: "secret-get " + uri + " token --refresh", want: "two"},
+		})
+		must(t, c.End(Outcome{ExitCode: exit}))
+		if exit != 0 {
+			must(t, m.Resolved("app/0", false))
+		}
+		settle(t, m)
+		check(t, during(t, m, "app/0"), []call{{line: "secret-get " + uri + " token", want: want}})
+	}
+}

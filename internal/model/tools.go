@@ -293,6 +293,13 @@ func (t *tool) writeFile() error {
 	return t.writer(t.file, t.out)
 }
 
+// deprecated warns of --format where it means nothing.
+func (t *tool) deprecated(format string) {
+	if format != "" {
+		t.err = fmt.Appendf(t.err, "--format flag deprecated for command %q", t.name)
+	}
+}
+
 // atMost refuses further arguments.
 func (t *tool) atMost(n int) error {
 	if len(t.args) > n {

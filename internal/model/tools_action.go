@@ -62,13 +62,13 @@ func (t *tool) actionSet() error {
 		if !found {
 			return usage("argument %q must be of the form key...=value", arg)
 		}
-		if slices.Contains([]string{"stdout", "stderr", "stdout-encoding", "stderr-encoding"}, key) {
-			return usage("cannot set reserved action key %q", key)
-		}
 		path := strings.Split(key, ".")
 		for _, part := range path {
 			if !resultKey.MatchString(part) {
-				return usage("key %q must start and end with lowercase alphanumeric, and contain only lowercase alphanumeric, hyphens and periods", key)
+				return usage("key %q must start and end with lowercase alphanumeric, and contain only lowercase alphanumeric, hyphens and periods", part)
+			}
+			if slices.Contains([]string{"stdout", "stderr", "stdout-encoding", "stderr-encoding"}, part) {
+				return usage("cannot set reserved action key %q", part)
 			}
 		}
 		entries = append(entries, entry{path, value})

@@ -54,6 +54,7 @@ func (t *tool) portArgs() ([]openPort, error) {
 	if err := t.parse(flags{"endpoints": &endpoints, "format": &format}); err != nil {
 		return nil, err
 	}
+	t.deprecated(format)
 	if len(t.args) == 0 {
 		return nil, usage("no port or range specified")
 	}
@@ -131,19 +132,26 @@ func (t *tool) openedPorts() error {
 	return t.write(portNames(ports, endpoints))
 }
 
+// portNames are the ports in order, each once, with their endpoints if they
+// are asked for: "80/tcp (db, peers)", "80/tcp (*)" for all.
 func portNames(ports []openPort, endpoints bool) []string {
 	names := []string{}
+	at := make(map[string][]string)
 	for _, port := range ports {
 		name := port.String()
-		if endpoints {
-			at := port.Endpoint
-			if at == "" {
-				at = "*"
-			}
-			name += " (" + at + ")"
-		}
-		if !slices.Contains(names, name) {
+		if at[name] == nil {
 			names = append(names, name)
+		}
+		at[name] = append(at[name], port.Endpoint)
+	}
+	for i, name := range names {
+		switch {
+		case !endpoints:
+		case slices.Contains(at[name], ""):
+			names[i] += " (*)"
+		default:
+			slices.Sort(at[name])
+			names[i] += " (" + strings.Join(at[name], ", ") + ")"
 		}
 	}
 	return names
@@ -153,12 +161,16 @@ type networkAddress struct {
 	Hostname string `json:"hostname" yaml:"hostname"`
 	Value    string `json:"value" yaml:"value"`
 	CIDR     string `json:"cidr" yaml:"cidr"`
+	// YAML has the value twice, for old readers.
+	Again string `json:"-" yaml:"address"`
 }
 
 type networkInterface struct {
 	MAC       string           `json:"mac-address" yaml:"mac-address"`
 	Name      string           `json:"interface-name" yaml:"interface-name"`
 	Addresses []networkAddress `json:"addresses" yaml:"addresses"`
+	MACAgain  string           `json:"-" yaml:"macaddress"`
+	NameAgain string           `json:"-" yaml:"interfacename"`
 }
 
 type networkInfo struct {
@@ -182,6 +194,9 @@ func (t *tool) networkGet() error {
 	if len(t.args) < 1 {
 		return usage("no arguments specified")
 	}
+	if t.args[0] == "" {
+		return usage("no binding name specified")
+	}
 	if err := t.atMost(1); err != nil {
 		return err
 	}
@@ -201,10 +216,13 @@ func (t *tool) networkGet() error {
 		Ingress: network.Ingress, Egress: network.Egress,
 	}
 	for _, address := range network.Bind {
-		info.Bind[0].Addresses = append(info.Bind[0].Addresses, networkAddress{Value: address})
+		info.Bind[0].Addresses = append(info.Bind[0].Addresses, networkAddress{Value: address, Again: address})
 	}
 	if !bind && !ingress && !egress && !primary {
 		return t.write(info)
+	}
+	if primary && (bind || ingress || egress) {
+		return fmt.Errorf("--primary-address must be the only flag specified")
 	}
 	if (bind || primary) && len(network.Bind) == 0 {
 		return fmt.Errorf("no addresses attached to space for binding %q", binding)
@@ -217,10 +235,11 @@ func (t *tool) networkGet() error {
 		values["bind-address"] = network.Bind[0]
 	}
 	if ingress {
-		if len(info.Ingress) == 0 {
+		addresses := append(slices.Clone(info.Ingress), network.Bind...)
+		if len(addresses) == 0 {
 			return fmt.Errorf("no addresses attached to space for binding %q", binding)
 		}
-		values["ingress-address"] = info.Ingress[0]
+		values["ingress-address"] = addresses[0]
 	}
 	if egress {
 		values["egress-subnets"] = info.Egress

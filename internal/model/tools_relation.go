@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -67,7 +68,7 @@ func (t *tool) relationIDs() error {
 	if len(t.args) == 1 {
 		endpoint = t.args[0]
 	} else if !t.hook.Relation() {
-		return usage("no relation name specified")
+		return usage("no endpoint name specified")
 	}
 	ids := []string{}
 	for _, r := range t.model.rels {
@@ -108,7 +109,7 @@ func (t *tool) relationList() error {
 
 func (t *tool) relationModelGet() error {
 	var id string
-	if err := t.output("yaml", flags{"r": &id, "relation": &id}); err != nil {
+	if err := t.output("smart", flags{"r": &id, "relation": &id}); err != nil {
 		return err
 	}
 	r, _, err := t.relation(id)
@@ -117,6 +118,8 @@ func (t *tool) relationModelGet() error {
 	}
 	return t.write(map[string]string{"uuid": cmp.Or(r.Model, t.model.options.UUID)})
 }
+
+var appName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*$`)
 
 func (t *tool) relationGet() error {
 	var id string
@@ -138,8 +141,14 @@ func (t *tool) relationGet() error {
 	switch {
 	case len(t.args) > 1:
 		owner = t.args[1]
-		if app {
+		switch _, _, err := juju.ParseUnit(owner); {
+		case app:
 			owner = juju.Application(owner)
+		case err == nil:
+		case appName.MatchString(owner):
+			return usage("expected unit name, got application name %q", owner)
+		default:
+			return usage("invalid unit name %q", owner)
 		}
 	case !app && t.hook.RemoteUnit != "":
 		owner = t.hook.RemoteUnit
@@ -251,6 +260,7 @@ func (t *tool) relationSet() error {
 	if err := t.parse(flags{"r": &id, "relation": &id, "app": &app, "file": &file, "format": &format}); err != nil {
 		return err
 	}
+	t.deprecated(format)
 	r, _, err := t.relation(id)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -363,6 +364,7 @@ func (t *tool) revisionContent(s *secret, label string, named, peek, refresh boo
 		return s.Revisions[0].Content, nil
 	}
 	if change != nil && change.content != nil && (peek || refresh) {
+		change.follow = change.follow || refresh
 		return change.content, nil
 	}
 	c := s.Consumers[t.unit.Name]
@@ -384,10 +386,7 @@ func (t *tool) revisionContent(s *secret, label string, named, peek, refresh boo
 		number = s.Latest
 	}
 	if refresh && c.Current != s.Latest {
-		c.Current = s.Latest
-		t.unit.Memory.Changed = slices.DeleteFunc(t.unit.Memory.Changed, func(id string) bool { return id == s.ID })
-		t.model.obsolete(s)
-		t.model.touch(t.unit)
+		t.model.follow(t.unit, s)
 	}
 	r := s.revision(number)
 	if r == nil {
@@ -501,8 +500,9 @@ func (t *tool) secretRemove() error {
 	}
 	number := 0
 	if text != "" {
-		if number = relationNumber(text); number < 1 {
-			return usage("invalid value %q for option --revision", text)
+		var err error
+		if number, err = strconv.Atoi(text); err != nil {
+			return usage("invalid value %q for option --revision: strconv.ParseInt: parsing %q: invalid syntax", text, text)
 		}
 	}
 	s, err := t.argument()
@@ -546,8 +546,11 @@ func (t *tool) secretGrant() error {
 		if juju.Application(unit) != other.App {
 			return usage("cannot specify unit %q in relation to application %q", unit, other.App)
 		}
+		if t.granted(s, func(other grant) bool { return other == g }) {
+			return nil // all of its application may read
+		}
 		g.Target = unit
-	} else if t.grantedToUnit(s, g) {
+	} else if t.granted(s, g.ofUnits) {
 		return fmt.Errorf("any unit level grants need to be revoked before granting access to the corresponding application")
 	}
 	change := t.secretChange(s.ID)
@@ -561,17 +564,18 @@ func (g grant) revokedBy(other grant) bool {
 	return g.Target == other.Target && (g.Relation == other.Relation || g.Relation < 0 || other.Relation < 0)
 }
 
-// grantedToUnit says whether a unit of the grant's application may read the
-// secret by a grant of its own, in the same relation.
-func (t *tool) grantedToUnit(s *secret, g grant) bool {
-	ofUnit := func(other grant) bool {
-		return other.Relation == g.Relation && strings.HasPrefix(other.Target, g.Target+"/")
-	}
+// ofUnits says whether other is for one unit of the grant's application.
+func (g grant) ofUnits(other grant) bool {
+	return other.Relation == g.Relation && strings.HasPrefix(other.Target, g.Target+"/")
+}
+
+// granted says whether the secret has such a grant, as the hook left it.
+func (t *tool) granted(s *secret, such func(grant) bool) bool {
 	grants := s.Grants
 	if change := t.secrets[s.ID]; change != nil {
 		grants = change.granted(grants)
 	}
-	return slices.ContainsFunc(grants, ofUnit)
+	return slices.ContainsFunc(grants, such)
 }
 
 func (t *tool) secretRevoke() error {
@@ -587,6 +591,12 @@ func (t *tool) secretRevoke() error {
 		return err
 	}
 	g := grant{Relation: -1}
+	if app != "" && unit != "" {
+		return usage("specify only one of application or unit")
+	}
+	if app != "" && (relation != "" || t.hook.RelationID != "") {
+		return usage("do not specify both relation and app")
+	}
 	switch {
 	case unit != "":
 		g.Target = unit

@@ -23,6 +23,9 @@ func (t *tool) configGet() error {
 	if err := t.output("smart", flags{"a": &all, "all": &all}); err != nil {
 		return err
 	}
+	if len(t.args) > 0 && t.args[0] != "" && all {
+		return usage("cannot use argument --all together with key %q", t.args[0])
+	}
 	if err := t.atMost(1); err != nil {
 		return err
 	}
@@ -56,6 +59,7 @@ func (t *tool) jujuLog() error {
 	if err := t.parse(flags{"l": &level, "log-level": &level, "debug": &debug, "format": &format}); err != nil {
 		return err
 	}
+	t.deprecated(format)
 	if len(t.args) == 0 {
 		return usage("no message specified")
 	}
@@ -76,6 +80,16 @@ func (t *tool) jujuLog() error {
 }
 
 func (t *tool) jujuReboot() error {
+	var now bool
+	if err := t.parse(flags{"now": &now}); err != nil {
+		return err
+	}
+	if err := t.atMost(0); err != nil {
+		return err
+	}
+	if t.hook.Kind == juju.Action {
+		return fmt.Errorf("juju-reboot is not supported when running an action.")
+	}
 	return fmt.Errorf("juju-reboot is not supported on a %q model", "caas")
 }
 
@@ -100,6 +114,9 @@ func (t *tool) leaderGet() error {
 	}
 	if err := t.atMost(1); err != nil {
 		return err
+	}
+	if len(t.args) == 1 && strings.Contains(t.args[0], "=") {
+		return usage("invalid key %q", t.args[0])
 	}
 	if len(t.args) == 1 && t.args[0] != "-" {
 		if value, ok := t.app.Settings[t.args[0]]; ok {
@@ -205,11 +222,11 @@ func (t *tool) stateDelete() error {
 	if err := t.parse(flags{}); err != nil {
 		return err
 	}
-	if len(t.args) == 0 || t.args[0] == "" {
-		return usage("missing key to delete")
-	}
 	if err := t.atMost(1); err != nil {
 		return err
+	}
+	if len(t.args) == 0 || t.args[0] == "" {
+		return nil
 	}
 	t.setState(t.args[0], nil)
 	return nil

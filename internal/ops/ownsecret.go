@@ -348,7 +348,12 @@ func (s *OwnSecret) setReaders(ctx context.Context, relations []string) error {
 	for _, tag := range slices.Clone(s.readers) {
 		app, isApp := strings.CutPrefix(tag, "application-")
 		if isApp && want[tag] == nil {
-			if err := s.revoke(ctx, hooktool.SecretRevocation{App: app}, tag); err != nil {
+			from := hooktool.SecretRevocation{App: app}
+			if env := s.unit.env; env.RelationID != "" && (env.RemoteApp == app || env.RemoteApp == "") {
+				// In a relation's hook Juju takes the relation for given.
+				from = hooktool.SecretRevocation{Relation: env.RelationID}
+			}
+			if err := s.revoke(ctx, from, tag); err != nil {
 				return err
 			}
 		}
