@@ -51,7 +51,9 @@ type Pebble interface {
 	// Remove removes a path and all below it; a missing path is no error.
 	Remove(ctx context.Context, path string) error
 
-	// Exec runs a command to its end. An exit code ≠ 0 is not an error.
+	// Exec runs a command to its end. An exit code ≠ 0 is not an error; it is
+	// 128+n if signal n ended the command, and so 137 if the daemon was asked
+	// to end meanwhile.
 	Exec(ctx context.Context, command Command) (ExecResult, error)
 
 	// Notify records a custom notice; key is domain.tld/path.

@@ -143,6 +143,26 @@ func (d *Daemon) Kill(t testing.TB) {
 	<-d.ended
 }
 
+// Terminate asks the daemon to end, as Kubernetes does, and waits for it: it
+// stops its services first.
+func (d *Daemon) Terminate(t testing.TB) {
+	t.Helper()
+	select {
+	case <-d.ended:
+		return
+	default:
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-d.ended:
+	case <-time.After(30 * time.Second):
+		t.Error("pebble does not end")
+		d.Kill(t)
+	}
+}
+
 // descendants are the processes below pid.
 func descendants(pid int) []int {
 	children := make(map[int][]int)
