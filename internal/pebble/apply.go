@@ -89,10 +89,18 @@ type desiredService struct {
 	name string
 	Service
 	hash   string // Hash
-	config string // configHash
+	config string // of all that the daemon keeps
 }
 
-func (s desiredService) enabled() bool { return s.Startup == "enabled" }
+// enabled says whether the service shall run: one that merges and says nothing
+// about it as the plan has it.
+func (a *applier) enabled(s desiredService) bool {
+	startup := s.Startup
+	if startup == "" && s.Override == "merge" {
+		startup = a.plan.Services[s.name].Startup
+	}
+	return startup == "enabled"
+}
 
 // check refuses what no daemon could carry out, before anything is asked.
 func (a *applier) check() error {
@@ -158,10 +166,11 @@ func (a *applier) run(ctx context.Context) error {
 
 func (a *applier) want() {
 	a.services = make([]desiredService, 0, len(a.d.Services))
-	for name, service := range a.d.Services {
-		a.services = append(a.services, desiredService{name, service, Hash(a.d, name), configHash(service)})
+	sum := sum{text: make([]byte, 0, 1024), keys: make([]string, 0, 16)}
+	for _, name := range sortedNames(a.d.Services) {
+		service := a.d.Services[name]
+		a.services = append(a.services, desiredService{name, service, sum.process(a.d, name, service), sum.config(service)})
 	}
-	slices.SortFunc(a.services, func(a, b desiredService) int { return strings.Compare(a.name, b.name) })
 }
 
 // layer is the layer of d as it is sent.
@@ -362,7 +371,7 @@ func (a *applier) startAndStop(ctx context.Context) error {
 		current := a.current(s.name)
 		up := current == "active" || current == "backoff"
 		switch {
-		case !s.enabled():
+		case !a.enabled(s):
 			if up {
 				stop = append(stop, s.name)
 			}

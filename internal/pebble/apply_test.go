@@ -162,6 +162,82 @@ func TestApply(t *testing.T) {
 	})
 }
 
+// What merges lies over the image's layer, is sent once, and starts what the
+// image enables.
+func TestApplyMerges(t *testing.T) {
+	both(t, func(t *testing.T, p pebble.Pebble, dir string) {
+		ctx := t.Context()
+		image := pebble.Layer{
+			Services: map[string]pebble.Service{
+				"app":  {Command: "sleep 1000", Startup: "enabled", After: []string{"side"}, Environment: map[string]string{"A": "1", "B": "2"}},
+				"side": {Command: "sleep 1000"},
+			},
+			Checks:     map[string]pebble.Check{"up": {TCP: &pebble.TCPCheck{Port: 1}, Period: "60s", Timeout: "5s"}},
+			LogTargets: map[string]pebble.LogTarget{"logs": {Type: "loki", Location: "http://localhost:1/", Services: []string{"app"}}},
+		}
+		if err := p.AddLayer(ctx, "image", image); err != nil {
+			t.Fatal(err)
+		}
+		d := pebble.Desired{
+			Label: "charm",
+			Services: map[string]pebble.Service{
+				"app": {Override: "merge", After: []string{"side"}, Environment: map[string]string{"B": "3"}, KillDelay: "1s"},
+			},
+			Checks:     map[string]pebble.Check{"up": {Override: "merge", Threshold: 9}},
+			LogTargets: map[string]pebble.LogTarget{"logs": {Override: "merge", Services: []string{"side"}, Labels: map[string]string{"a": "b"}}},
+			Memory:     filepath.Join(dir, "run"),
+		}
+		if diff := cmp.Diff(pebble.Change{Layer: true, Started: []string{"app"}}, apply(t, p, d)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		plan, err := p.Plan(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		app, target := plan.Services["app"], plan.LogTargets["logs"]
+		if app.Environment["A"] != "1" || app.Environment["B"] != "3" || plan.Checks["up"].Threshold != 9 || len(target.Services) != 2 {
+			t.Errorf("plan: %+v", plan)
+		}
+		if change := apply(t, p, d); !change.Nothing() {
+			t.Errorf("once more did %+v", change)
+		}
+		other := with(d, service("app", func(s *pebble.Service) { s.Environment = map[string]string{"B": "4"} }))
+		if diff := cmp.Diff(pebble.Change{Layer: true, Restarted: []string{"app"}}, apply(t, p, other)); diff != "" {
+			t.Errorf("changed (-want +got):\n%s", diff)
+		}
+		stopped := with(other, service("app", func(s *pebble.Service) { s.Startup = "disabled" }))
+		if diff := cmp.Diff(pebble.Change{Layer: true, Stopped: []string{"app"}}, apply(t, p, stopped)); diff != "" {
+			t.Errorf("disabled (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A log target or a check that differs is sent; nothing restarts.
+func TestApplyLogTargets(t *testing.T) {
+	both(t, func(t *testing.T, p pebble.Pebble, dir string) {
+		d := broker(dir)
+		apply(t, p, d)
+		target := pebble.LogTarget{Type: "loki", Location: "http://localhost:1/", Services: []string{"all", "-watch"}, Labels: map[string]string{"unit": "x"}}
+		for _, change := range []func(*pebble.LogTarget){
+			func(*pebble.LogTarget) {},
+			func(t *pebble.LogTarget) { t.Location = "http://localhost:2/" },
+			func(t *pebble.LogTarget) { t.Labels = map[string]string{"unit": "y"} },
+			func(t *pebble.LogTarget) { t.Services = []string{"-all"} },
+			func(t *pebble.LogTarget) { t.Services = nil },
+			func(t *pebble.LogTarget) { t.Type = "syslog" },
+		} {
+			change(&target)
+			d.LogTargets = map[string]pebble.LogTarget{"logs": target}
+			if diff := cmp.Diff(pebble.Change{Layer: true}, apply(t, p, d)); diff != "" {
+				t.Errorf("%+v (-want +got):\n%s", target, diff)
+			}
+			if change := apply(t, p, d); !change.Nothing() {
+				t.Errorf("%+v: once more did %+v", target, change)
+			}
+		}
+	})
+}
+
 // What the operator stops by hand runs again after the next hook; what the
 // operator starts that shall not run is stopped.
 func TestApplyAfterTheOperator(t *testing.T) {
@@ -210,6 +286,8 @@ func TestHash(t *testing.T) {
 		"environment": with(d, service("broker", func(s *pebble.Service) { s.Environment = map[string]string{"MEM": "1", "g": ""} })),
 		"user":        with(d, service("broker", func(s *pebble.Service) { s.User = "pulsar" })),
 		"directory":   with(d, service("broker", func(s *pebble.Service) { s.WorkingDir = "/tmp" })),
+		"user id":     with(d, service("broker", func(s *pebble.Service) { s.UserID = new(1) })),
+		"group id":    with(d, service("broker", func(s *pebble.Service) { s.GroupID = new(1) })),
 		"file":        with(d, content(1, "other")),
 	}
 	seen := map[string]string{pebble.Hash(d, "broker"): "none"}
@@ -459,11 +537,18 @@ func TestApplyRefuses(t *testing.T) {
 		`cannot restart service "x" on files: it is not among the`: with(d, func(d *pebble.Desired) { d.RestartOn = map[string][]string{"x": nil} }),
 		`cannot restart service "broker" on file "/nope": it is`:   with(d, func(d *pebble.Desired) { d.RestartOn = map[string][]string{"broker": {"/nope"}} }),
 		`cannot add layer "charm": plan must define "command"`:     with(d, service("once", func(s *pebble.Service) { s.Command = "" })),
+		`cannot add layer "charm": cannot parse layer YAML: plan service "once" on-failure action "x" invalid`: with(d,
+			service("once", func(s *pebble.Service) { s.OnFailure = "x" })),
+		`cannot add layer "charm": layer "charm" has invalid "override" value for service "once"`: with(d,
+			service("once", func(s *pebble.Service) { s.Override = "x" })),
 	}
 	for want, desired := range tests {
 		f := pebbletest.NewFake(pebbletest.Options{})
 		if _, err := pebble.Apply(t.Context(), f, desired); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
+		}
+		if writes := f.Writes(); len(writes) > 0 {
+			t.Errorf("%s: refused after %q", want, writes)
 		}
 	}
 	f := pebbletest.NewFake(pebbletest.Options{})

@@ -182,33 +182,3 @@ func TestClientNoSocket(t *testing.T) {
 		t.Errorf("20 calls without a socket took %v", took)
 	}
 }
-
-// BenchmarkApplyNothing is what each hook pays for a container where nothing
-// changed: 3 files, 3 services, 3 checks.
-func BenchmarkApplyNothing(b *testing.B) {
-	d := pebbletest.Start(b)
-	desired := broker(d.Dir)
-	if _, err := pebble.Apply(b.Context(), d.Client, desired); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		change, err := pebble.Apply(b.Context(), d.Client, desired)
-		if err != nil || !change.Nothing() {
-			b.Fatalf("%+v, %v", change, err)
-		}
-	}
-}
-
-// BenchmarkReplanNothing is what it would pay with Pebble's replan; it grows
-// with the daemon's past changes.
-func BenchmarkReplanNothing(b *testing.B) {
-	d := pebbletest.Start(b)
-	if _, err := pebble.Apply(b.Context(), d.Client, broker(d.Dir)); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if err := d.Client.Replan(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -140,6 +140,9 @@ func normalList(list []string) []string {
 }
 
 func normalDuration(text string) string {
+	if text == "" {
+		return text
+	}
 	duration, err := time.ParseDuration(text)
 	if err != nil {
 		return text

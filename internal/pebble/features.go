@@ -24,6 +24,8 @@ type Feature struct {
 var (
 	// FeatureNotices are notices of any kind.
 	FeatureNotices = Feature{"notices", "v1.7.4"}
+	// FeatureLogLabels are labels of log targets.
+	FeatureLogLabels = Feature{"labels of log targets", "v1.7.4"}
 	// FeatureIdentities are identities, over all ways.
 	FeatureIdentities = Feature{"identities", "v1.15.0"}
 	// FeatureCheckControl starts and stops checks, also by their Startup in a layer.
@@ -126,6 +128,8 @@ func (c *Client) unknownKey(ctx context.Context, err error) error {
 		return err
 	case match[1] == "startup": // services always had it
 		return c.unsupported(ctx, FeatureCheckControl, refused)
+	case match[1] == "labels":
+		return c.unsupported(ctx, FeatureLogLabels, refused)
 	}
 	return c.unsupported(ctx, Feature{fmt.Sprintf("the key %q in a layer", match[1]), "a later version"}, refused)
 }

@@ -58,7 +58,7 @@ type Check struct {
 	// Startup is "enabled" (default) or "disabled"; it needs FeatureCheckControl.
 	Startup   string     `yaml:"startup,omitempty"`
 	Period    string     `yaml:"period,omitempty"`    // default 10s
-	Timeout   string     `yaml:"timeout,omitempty"`   // default 3s; at most the period
+	Timeout   string     `yaml:"timeout,omitempty"`   // default 3s; no more than the period, and below v1.10 less
 	Threshold int        `yaml:"threshold,omitempty"` // failures in a row; default 3
 	HTTP      *HTTPCheck `yaml:"http,omitempty"`
 	TCP       *TCPCheck  `yaml:"tcp,omitempty"`

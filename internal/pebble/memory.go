@@ -24,7 +24,7 @@ type memory struct {
 // origin is what a process was started with.
 type origin struct {
 	process string // Hash
-	config  string // configHash; "" if it has to be told to the daemon again
+	config  string // sum.config; "" if it has to be told to the daemon again
 }
 
 func (a *applier) memoryPath() string {
@@ -141,9 +141,15 @@ func Hash(d Desired, service string) string {
 	if !ok {
 		return ""
 	}
-	sum := newSum("process")
-	sum.service(s)
-	files := d.RestartOn[service]
+	var sum sum
+	return sum.process(d, service, s)
+}
+
+// process is Hash.
+func (s *sum) process(d Desired, name string, service Service) string {
+	s.begin("process")
+	s.service(service)
+	files := d.RestartOn[name]
 	if !slices.IsSorted(files) {
 		files = slices.Sorted(slices.Values(files))
 	}
@@ -152,11 +158,11 @@ func Hash(d Desired, service string) string {
 		if index < 0 {
 			continue
 		}
-		sum.string(file)
+		s.string(file)
 		content := sha256.Sum256(d.Files[index].Content)
-		sum.bytes(content[:])
+		s.bytes(content[:])
 	}
-	return sum.String()
+	return s.String()
 }
 
 // RunningHash is the Hash that Apply put into the plan; "" if none.
@@ -164,40 +170,42 @@ func RunningHash(plan Layer, service string) string {
 	return plan.Services[service].Environment[HashVariable]
 }
 
-// configHash is everything that the daemon keeps of a service with its
-// process.
-func configHash(s Service) string {
-	startup := s.Startup
+// config is everything that the daemon keeps of a service with its process.
+func (s *sum) config(service Service) string {
+	startup := service.Startup
 	if startup == "" {
 		startup = "disabled"
 	}
-	sum := newSum("config")
-	sum.service(s)
-	sum.string(s.Summary)
-	sum.string(startup)
-	sum.string(s.OnSuccess)
-	sum.string(s.OnFailure)
-	sum.string(normalDuration(s.BackoffDelay))
-	sum.string(normalDuration(s.BackoffLimit))
-	sum.string(normalDuration(s.KillDelay))
-	sum.string(strconv.FormatFloat(s.BackoffFactor, 'g', -1, 64))
-	sum.list(s.After)
-	sum.list(s.Before)
-	sum.list(s.Requires)
-	sum.table(s.OnCheckFailure)
-	if s.Description != "" {
-		sum.string(s.Description)
+	s.begin("config")
+	s.service(service)
+	s.string(service.Summary)
+	s.string(startup)
+	s.string(service.OnSuccess)
+	s.string(service.OnFailure)
+	s.string(normalDuration(service.BackoffDelay))
+	s.string(normalDuration(service.BackoffLimit))
+	s.string(normalDuration(service.KillDelay))
+	s.string(strconv.FormatFloat(service.BackoffFactor, 'g', -1, 64))
+	s.list(service.After)
+	s.list(service.Before)
+	s.list(service.Requires)
+	s.table(service.OnCheckFailure)
+	if service.Description != "" {
+		s.string(service.Description)
 	}
-	return sum.String()
+	return s.String()
 }
 
 // sum gathers fields to hash so that no two different sequences look the same.
-type sum struct{ text []byte }
+// It is used again and again, for its memory.
+type sum struct {
+	text []byte
+	keys []string
+}
 
-func newSum(kind string) *sum {
-	s := &sum{make([]byte, 0, 1024)}
+func (s *sum) begin(kind string) {
+	s.text = s.text[:0]
 	s.string(kind)
-	return s
 }
 
 func (s *sum) service(service Service) {
@@ -229,15 +237,15 @@ func (s *sum) list(values []string) {
 
 // table leaves HashVariable out: it is the hash itself.
 func (s *sum) table(values map[string]string) {
-	keys := make([]string, 0, 16)
+	s.keys = s.keys[:0]
 	for key := range values {
 		if key != HashVariable {
-			keys = append(keys, key)
+			s.keys = append(s.keys, key)
 		}
 	}
-	slices.Sort(keys)
-	s.string(strconv.Itoa(len(keys)))
-	for _, key := range keys {
+	slices.Sort(s.keys)
+	s.string(strconv.Itoa(len(s.keys)))
+	for _, key := range s.keys {
 		s.string(key)
 		s.string(values[key])
 	}

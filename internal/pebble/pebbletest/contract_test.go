@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +23,8 @@ import (
 type backend struct {
 	pebble.Daemon
 	dir  string // absolute, for the test's files
+	user string // the daemon's own
+	uid  int
 	kill func()
 	boot func()
 }
@@ -65,11 +69,15 @@ var backends = []struct {
 			<-ctx.Done()
 			return pebble.ExecResult{}, context.Cause(ctx)
 		})
-		return backend{Daemon: f, dir: "/test", kill: f.Kill, boot: f.Boot}
+		return backend{Daemon: f, dir: "/test", user: "root", kill: f.Kill, boot: f.Boot}
 	}},
 	{"daemon", func(t *testing.T) backend {
 		d := Start(t)
+		self, err := user.Current()
+		check1(t, err)
 		return backend{
+			user:   self.Username,
+			uid:    os.Getuid(),
 			Daemon: d.Client,
 			dir:    d.Dir,
 			kill:   func() { d.Kill(t) },

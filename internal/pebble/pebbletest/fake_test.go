@@ -265,3 +265,133 @@ func TestWipeLosesADisk(t *testing.T) {
 		t.Errorf("calls are remembered: %v", calls)
 	}
 }
+
+// A clone goes on by itself, from the same state.
+func TestFakeClone(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	f := NewFake(Options{Users: []string{"app"}})
+	layer := pebble.Layer{
+		Services: map[string]pebble.Service{"a": {Command: "a", Startup: "enabled"}},
+		Checks:   map[string]pebble.Check{"c": {TCP: &pebble.TCPCheck{Port: 1}}},
+	}
+	fill := func(f *Fake, text string) {
+		t.Helper()
+		check1(t, f.AddLayer(ctx, text, layer))
+		check1(t, f.Restart(ctx, "a"))
+		check1(t, f.SetCheck("c", "down", 3))
+		check1(t, f.Push(ctx, pebble.File{Path: "/x", Content: []byte(text)}))
+		check1(t, f.Push(ctx, pebble.File{Path: "/" + text}))
+		check1(t, f.Notify(ctx, "example.com/"+text, nil))
+		check1(t, f.AddIdentities(ctx, map[string]pebble.Identity{text: {Access: "read", BasicPassword: "x"}}))
+		f.Log("a", text)
+	}
+	fill(f, "first")
+	look := func(f *Fake) []any {
+		t.Helper()
+		identities, err := f.Identities(ctx)
+		check1(t, err)
+		changes, err := f.Changes(ctx, pebble.ChangeFilter{Select: "all"})
+		check1(t, err)
+		return []any{f.Contents(), identities, changes, slices.Clone(f.logs)}
+	}
+	before := look(f)
+	c := f.Clone()
+	if len(c.Calls()) > 0 {
+		t.Errorf("a new clone was asked %q", c.Calls())
+	}
+	if diff := cmp.Diff(before, look(c)); diff != "" {
+		t.Errorf("clone (-of +is):\n%s", diff)
+	}
+	fill(c, "second")
+	check1(t, c.Exit("a", 1))
+	c.Kill()
+	if diff := cmp.Diff(before, look(f)); diff != "" {
+		t.Errorf("the original (-was +is):\n%s", diff)
+	}
+	g := f.Clone()
+	f.Kill()
+	if diff := cmp.Diff(before, look(g)); diff != "" {
+		t.Errorf("the clone of a fake that died (-was +is):\n%s", diff)
+	}
+}
+
+// All that waits for a fake ends with it.
+func TestFakeKillEndsWaits(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	entered := make(chan struct{}, 10)
+	stall := func(ctx context.Context, _ pebble.Command) (pebble.ExecResult, error) {
+		entered <- struct{}{}
+		<-ctx.Done()
+		return pebble.ExecResult{}, context.Cause(ctx)
+	}
+	command := pebble.Command{Args: []string{"stall"}}
+	waits := map[string]func(*Fake) error{
+		"exec": func(f *Fake) error { _, err := f.Exec(ctx, command); return err },
+		"run": func(f *Fake) error {
+			process, err := f.Run(ctx, command, pebble.Streams{})
+			check1(t, err)
+			_, err = process.Wait()
+			return err
+		},
+		"notices": func(f *Fake) error {
+			entered <- struct{}{}
+			_, err := f.WaitNotices(ctx, pebble.NoticeFilter{})
+			return err
+		},
+		"change": func(f *Fake) error {
+			infos, err := f.Checks(ctx)
+			check1(t, err)
+			entered <- struct{}{}
+			_, err = f.WaitChange(ctx, infos[0].ChangeID)
+			return err
+		},
+		"logs": func(f *Fake) error {
+			entered <- struct{}{}
+			return f.Logs(ctx, pebble.LogOptions{Follow: true}, func(pebble.LogEntry) error { return nil })
+		},
+	}
+	for name, wait := range waits {
+		f := NewFake(Options{})
+		f.HandleExec("stall", stall)
+		check1(t, f.AddLayer(ctx, "charm", pebble.Layer{Checks: map[string]pebble.Check{"c": {TCP: &pebble.TCPCheck{Port: 1}}}}))
+		ended := make(chan error)
+		go func() { ended <- wait(f) }()
+		<-entered
+		f.Kill()
+		if err := <-ended; !pebble.Unavailable(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Very many calls do not grow a fake without end.
+func TestFakeRecordsTheLatestCalls(t *testing.T) {
+	t.Parallel()
+	f := NewFake(Options{})
+	for range 3*recorded + 1 {
+		_, _ = f.Plan(t.Context())
+	}
+	check1(t, f.Notify(t.Context(), "example.com/last", nil))
+	calls := f.Calls()
+	if len(calls) < recorded || len(calls) > 2*recorded || calls[len(calls)-1] != "Notify example.com/last" {
+		t.Errorf("%d calls", len(calls))
+	}
+}
+
+func BenchmarkFakeClone(b *testing.B) {
+	f := NewFake(Options{})
+	layer := pebble.Layer{Services: map[string]pebble.Service{"a": {Command: "a"}, "b": {Command: "b"}}}
+	if err := f.AddLayer(b.Context(), "charm", layer); err != nil {
+		b.Fatal(err)
+	}
+	for i := range 10 {
+		if err := f.Push(b.Context(), pebble.File{Path: fmt.Sprintf("/etc/%d", i)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		f.Clone()
+	}
+}

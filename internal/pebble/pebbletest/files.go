@@ -370,7 +370,7 @@ func (f *Fake) MakeDirectory(ctx context.Context, dir pebble.Directory) error {
 		return fileError(&fs.PathError{Op: "mkdir", Path: dir.Path, Err: syscall.EEXIST})
 	}
 	if parent, err := f.files.stat("mkdir", path.Dir(clean)); err != nil || !parent.mode.IsDir() {
-		_, err := f.files.stat("mkdir", dir.Path)
+		_, err := f.files.stat("mkdir", clean+".mkdir-new") // which Pebble would then rename
 		return fileError(err)
 	}
 	f.files[clean] = made
