@@ -75,7 +75,7 @@ func urlHosts(url string, schemes ...string) ([]string, error) {
 	}
 	for _, entry := range hosts {
 		host, port, err := net.SplitHostPort(entry)
-		if err != nil || !hostName.MatchString(host) {
+		if err != nil || !isHost(host) {
 			return nil, fmt.Errorf("%s is not <host>:<port>", quote(entry))
 		}
 		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
@@ -89,8 +89,19 @@ func urlHosts(url string, schemes ...string) ([]string, error) {
 // cluster.
 const maxHosts = 256
 
-// hostName fits names and addresses of both families.
-var hostName = regexp.MustCompile(`^[0-9A-Za-z]([-.:0-9A-Za-z]{0,251}[0-9A-Za-z])?$`)
+// isHost fits names and addresses of both families: letters, digits, and
+// between them "-", "." and ":".
+func isHost(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case (c == '-' || c == '.' || c == ':') && 0 < i && i < len(text)-1:
+		default:
+			return false
+		}
+	}
+	return text != "" && len(text) <= 253
+}
 
 // quote shortens what came from outside to what a status line can hold.
 func quote(text string) string {

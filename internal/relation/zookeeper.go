@@ -86,7 +86,7 @@ var znodePath = regexp.MustCompile(`^(/[-.\w]{1,100}){1,10}$`)
 
 func checkHostPort(text string) error {
 	host, port, err := net.SplitHostPort(text)
-	if err != nil || !hostName.MatchString(host) {
+	if err != nil || !isHost(host) {
 		return fmt.Errorf("%s is not <host>:<port>", quote(text))
 	}
 	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
@@ -126,7 +126,7 @@ func (m BookieMember) Validate() error {
 	if m.State != "" && !stateWord.MatchString(m.State) {
 		return fmt.Errorf("state: %s is not a word", quote(m.State))
 	}
-	if m.FQDN != "" && !hostName.MatchString(m.FQDN) {
+	if m.FQDN != "" && !isHost(m.FQDN) {
 		return fmt.Errorf("fqdn: %s is not a host's name", quote(m.FQDN))
 	}
 	return nil
