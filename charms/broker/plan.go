@@ -38,9 +38,14 @@ func plan(s Snapshot) ops.Plan {
 		}
 		return p
 	}
-	wanted, decided := s.Peers.Decision.Decide(s.Leader, func(cluster) (cluster, bool) { return decide(s) })
-	lock := s.lock(wanted)
-	if desired := containers(s, wanted, lock); desired != nil {
+	wanted, ok := decide(s)
+	desired, differs := layer(s, wanted)
+	lock := s.lock(differs)
+	if ok {
+		wanted.Turn = lock.Next()
+	}
+	wanted, decided := s.Peers.Decision.Decide(s.Leader, func(cluster) (cluster, bool) { return wanted, ok })
+	if desired := containers(s, wanted, desired, lock); desired != nil {
 		p.Containers = map[string]pebble.Desired{Container: *desired}
 	}
 	own := member{State: starting, Restart: lock.State()}
@@ -77,8 +82,8 @@ func (s Snapshot) Offer() (name string, initialised bool) {
 	return wanted.Name, wanted.Initialised
 }
 
-// decide is what the leader should write, given what is; for the others, what
-// it has written. It is false if the databag is garbage: a human has to look at
+// decide is what the leader should write but for the turn, given what is; for
+// the others, what it has written. It is false if the databag is garbage: a human has to look at
 // it.
 func decide(s Snapshot) (cluster, bool) {
 	wanted := s.Peers.Decision.Held
@@ -95,15 +100,14 @@ func decide(s Snapshot) (cluster, bool) {
 	if q := nextQuorum(last, s.Bookies.Planned, s.Bookies.Known, s.Bookies.Serving); q != (Quorum{}) {
 		wanted.Quorum = q.String()
 	}
-	wanted.Turn = s.lock(wanted).Next()
 	return wanted, true
 }
 
-// lock is the lock of restarts as this unit sees it.
-func (s Snapshot) lock(wanted cluster) rolling.Lock {
+// lock is the lock of restarts as this unit sees it. differs says that its
+// broker runs on something else than it should.
+func (s Snapshot) lock(differs bool) rolling.Lock {
 	own := s.Peers.Own.Restart
-	_, own.Wants = layer(s, wanted)
-	own.Wants, own.Healthy = own.Wants && !s.Dying, s.Healthy
+	own.Wants, own.Healthy = differs && !s.Dying, s.Healthy
 	return rolling.Lock{
 		Now: s.Now, Unit: s.unit(s.Ordinal), Leaving: s.Dying, Own: own,
 		Others: rolling.Members(s.unit(s.Ordinal), s.Members, s.Planned, func(m member) rolling.State { return m.Restart }),
@@ -137,13 +141,12 @@ func mayStart(s Snapshot, wanted cluster) bool {
 	return err == nil && wanted.Initialised && s.Bookies.Serving >= quorum.Ensemble
 }
 
-// containers is the wanted container; nil leaves it as it is. A broker that
-// should restart waits for its turn.
-func containers(s Snapshot, wanted cluster, lock rolling.Lock) *pebble.Desired {
+// containers is the wanted container, d with all that should run, as it may be
+// now; nil leaves it as it is. A broker that should restart waits for its turn.
+func containers(s Snapshot, wanted cluster, d pebble.Desired, lock rolling.Lock) *pebble.Desired {
 	if s.Dying || !s.State.Up {
 		return nil
 	}
-	d, _ := layer(s, wanted)
 	if d.Services == nil || !s.State.Running && !mayStart(s, wanted) {
 		return nil
 	}

@@ -71,8 +71,12 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		}
 		return p
 	}
-	wanted, decided := s.Peers.Decision.Decide(s.Leader, func(cluster) (cluster, bool) { return decide(s) })
 	lock := s.lock()
+	wanted, decided := s.Peers.Decision.Decide(s.Leader, func(cluster) (cluster, bool) {
+		wanted, ok := decide(s)
+		wanted.Turn = lock.Next()
+		return wanted, ok
+	})
 	if desired := containers(s, wanted, lock, offer); desired != nil {
 		p.Containers = map[string]pebble.Desired{Container: *desired}
 	}
@@ -143,8 +147,8 @@ func change(s Snapshot) zk.Change {
 	return nextChange(s.Known, s.Planned, s.Serving, s.votersMax(), s.host)
 }
 
-// decide is what the leader should write, given what is; for the others, what
-// it has written. It is false if the databag is garbage of which nobody knows
+// decide is what the leader should write but for the turn, given what is; for
+// the others, what it has written. It is false if the databag is garbage of which nobody knows
 // better: a human has to look at it, a new ensemble beside the old would be
 // worse.
 func decide(s Snapshot) (cluster, bool) {
@@ -160,15 +164,13 @@ func decide(s Snapshot) (cluster, bool) {
 		wanted.Observers = nil
 		wanted.Voters = texts(firstMembers(s.Planned, s.votersMax()))
 	}
-	wanted.Turn = s.lock().Next()
 	return wanted, s.Peers.Decision.Problem == nil || len(wanted.Voters) > 0
 }
 
 // lock is the lock of restarts as this unit sees it.
 func (s Snapshot) lock() rolling.Lock {
 	own := s.Peers.Own.Restart
-	_, own.Wants = layer(s, s.Known)
-	own.Wants, own.Healthy = own.Wants && s.Storage && !s.Dying, s.Mode != ""
+	own.Wants, own.Healthy = s.differs() && s.Storage && !s.Dying, s.Mode != ""
 	return rolling.Lock{
 		Now: s.Now, Unit: s.unit(s.Ordinal), Leaving: s.Dying, Own: own,
 		Others: rolling.Members(s.unit(s.Ordinal), s.Members, s.Planned, func(m member) rolling.State { return m.Restart }),
@@ -176,12 +178,22 @@ func (s Snapshot) lock() rolling.Lock {
 	}
 }
 
+// differs says whether the running server runs on something else than it
+// should. Its files say nothing of that: ZooKeeper rewrites them.
+func (s Snapshot) differs() bool {
+	if s.Options == nil || s.Digest == "" || !s.State.Running || s.State.Hash == "" {
+		return false
+	}
+	should := pebble.Desired{Services: map[string]pebble.Service{service: layerService(*s.Options, Static(*s.Options, s.Digest))}}
+	return s.State.Hash != pebble.Hash(should, service)
+}
+
 // layer is the container with a server that shall run on all that is known
-// now. It says whether a running one runs on something else.
-func layer(s Snapshot, members zk.Config) (desired pebble.Desired, differs bool) {
-	desired = pebble.Desired{Label: "zookeeper"}
+// now.
+func layer(s Snapshot, members zk.Config) pebble.Desired {
+	desired := pebble.Desired{Label: "zookeeper"}
 	if s.Options == nil || s.Digest == "" {
-		return desired, false
+		return desired
 	}
 	static := Static(*s.Options, s.Digest)
 	desired.Services = map[string]pebble.Service{service: layerService(*s.Options, static)}
@@ -191,7 +203,7 @@ func layer(s Snapshot, members zk.Config) (desired pebble.Desired, differs bool)
 	} else {
 		desired.Files = Files(static, firstDynamicPath, withSelf(members, s), serverID(s.Ordinal))
 	}
-	return desired, s.State.Running && s.State.Hash != "" && s.State.Hash != pebble.Hash(desired, service)
+	return desired
 }
 
 // withSelf are the members and this server. A server that is not a member yet
@@ -216,7 +228,7 @@ func containers(s Snapshot, wanted cluster, lock rolling.Lock, offer Offer) *peb
 	if s.Dying && (!s.leaves() || !s.votes() || !s.State.Version || s.State.Running) {
 		return nil
 	}
-	d, _ := layer(s, wanted.config(s.host))
+	d := layer(s, wanted.config(s.host))
 	waits := lock.Own.Wants && !lock.May()
 	if waits {
 		delete(d.Services, service)

@@ -66,7 +66,7 @@ func settled() Snapshot {
 			Config: pulsarConfig([]int{0, 1, 2}, nil), Version: true,
 		},
 	}
-	desired, _ := layer(s, s.Known)
+	desired := layer(s, s.Known)
 	s.State.Hash = pebble.Hash(desired, service)
 	return s
 }
@@ -76,7 +76,7 @@ func settled() Snapshot {
 func stillborn(s *Snapshot) {
 	s.Leader, s.Planned, s.Members, s.Mode, s.Offers = true, []int{1}, nil, "", nil
 	s.State.Version, s.State.Dynamic = false, firstDynamicPath
-	desired, _ := layer(*s, s.Known)
+	desired := layer(*s, s.Known)
 	s.State.Hash = pebble.Hash(desired, service)
 }
 
@@ -475,7 +475,7 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) {
 				s.Ordinal, s.Planned, s.Known, s.Mode = 0, []int{0}, pulsarConfig([]int{0}, nil), "leader"
 				s.Peers.Decision.Held.Voters = []string{"0"}
-				desired, _ := layer(*s, s.Known)
+				desired := layer(*s, s.Known)
 				s.State.Hash = pebble.Hash(desired, service)
 			},
 			want: outline{
