@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 			"die":     onPod(func(p *labtest.Pod, _ []string) { p.Die() }),
 			"notify":  onPod(func(p *labtest.Pod, args []string) { p.Notify(args[0], args[1]) }),
 			"check":   onPod(func(p *labtest.Pod, args []string) { p.Check(args[0], args[1], args[2] == "failed") }),
-			"release": onPod(func(p *labtest.Pod, _ []string) { p.WriteFile("/release", nil) }),
+			"release": onPod(func(p *labtest.Pod, _ []string) { _ = p.WriteFile("/release", nil) }),
 			"started": started,
 			"refuse": func(ts *testscript.TestScript, end bool, args []string) {
 				var err error

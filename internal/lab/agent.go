@@ -350,6 +350,12 @@ func (a *agent) tools(run *model.Context) jujuc.Handler {
 		m := d.record.Model
 		m.SetTime(stamp(d.now()))
 		before := m.Change()
+		run.SetWriter(func(path string, data []byte) error {
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(call.Dir, path)
+			}
+			return a.pod.WriteFile(path, data)
+		})
 		code, stdout, stderr, needStdin := run.Run(call.CommandName, call.Args, call.Stdin, call.StdinSet, files)
 		lines := run.Log()
 		if m.Change() != before {

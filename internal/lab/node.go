@@ -73,8 +73,8 @@ func (p nodePod) Workload(container string) Workload {
 	return newPebbleSocket(p.Pod.PebbleSocket(container))
 }
 
-// readLimit is how long the reading of a hook tool's --file may take: the
-// model waits for it.
+// readLimit is how long a hook tool's --file or --output may take: the model
+// waits for it.
 const readLimit = 10 * time.Second
 
 func (p nodePod) ReadFile(path string) ([]byte, error) {
@@ -92,6 +92,20 @@ func (p nodePod) ReadFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read %s: %s", path, strings.TrimSpace(stderr.String()))
 	}
 	return stdout.Bytes(), nil
+}
+
+func (p nodePod) WriteFile(path string, content []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
+	defer cancel()
+	var stderr bytes.Buffer
+	code, err := p.Exec(ctx, Exec{
+		Container: pod.CharmContainerName, Argv: []string{"sh", "-c", `cat >"$1"`, "sh", path},
+		Stdin: bytes.NewReader(content), Stdout: &stderr, Stderr: &stderr,
+	})
+	if err == nil && code != 0 {
+		err = fmt.Errorf("cannot write %s: %s", path, strings.TrimSpace(stderr.String()))
+	}
+	return err
 }
 
 // PebblePIDs finds the Pebbles among the pod's children by the variable that

@@ -60,8 +60,9 @@ type Pod interface {
 	PebblePIDs() map[string]int
 	// Log is the file with a container's output.
 	Log(container string) string
-	// ReadFile reads a file as the charm container sees it.
+	// ReadFile and WriteFile are about files as the charm container sees them.
 	ReadFile(path string) ([]byte, error)
+	WriteFile(path string, content []byte) error
 	// Terminate begins the pod's end: SIGTERM to the workloads, which are not
 	// started again. The charm container stays for the stop hook.
 	Terminate(ctx context.Context) error

@@ -254,8 +254,11 @@ func thread(trace string) string {
 			return name
 		}
 	}
-	if strings.HasSuffix(trace, "-pebble-ready") {
+	switch {
+	case strings.HasSuffix(trace, "-pebble-ready"):
 		return "workload"
+	case trace == juju.Hook{Kind: juju.UpdateStatus}.String():
+		return "clock"
 	}
 	return "life"
 }

@@ -46,6 +46,8 @@ var goldenTools = []call{
 	{"action-set UPPER=no", 2, "", "ERROR key \"UPPER\" must start and end with lowercase alphanumeric, and contain only lowercase alphanumeric, hyphens and periods\n"},
 	{"action-set stdout=no", 2, "", "ERROR cannot set reserved action key \"stdout\"\n"},
 	{"config-get --no-such-flag", 2, "", "ERROR option provided but not defined: --no-such-flag\n"},
+	{"is-leader --format=json -o leader.txt", 0, "", ""},
+	{"cat leader.txt", 0, "true\n", ""},
 }
 
 // goldenEnvironment is all of the environment of an action that does not differ

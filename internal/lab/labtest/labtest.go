@@ -252,14 +252,15 @@ func (p *Pod) PebblePIDs() map[string]int {
 // Log implements lab.Pod.
 func (p *Pod) Log(string) string { return os.DevNull }
 
-// WriteFile puts a file where hook tools find it.
-func (p *Pod) WriteFile(path string, content []byte) {
+// WriteFile implements lab.Pod, and puts a file where hook tools find it.
+func (p *Pod) WriteFile(path string, content []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.files == nil {
 		p.files = map[string][]byte{}
 	}
 	p.files[path] = bytes.Clone(content)
+	return nil
 }
 
 // ReadFile implements lab.Pod.
