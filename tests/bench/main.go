@@ -117,6 +117,11 @@ func bench(ctx context.Context, o options, args []string) error {
 			return fmt.Errorf("cannot measure: %s", part)
 		}
 	}
+	if o.only == "" || o.only == raceCommand {
+		if err := printInside(ctx); err != nil {
+			return err
+		}
+	}
 	if o.only == "" || o.only == "deploy" {
 		return compareDeployments(ctx, o)
 	}
