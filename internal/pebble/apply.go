@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 )
@@ -321,6 +322,9 @@ func (a *applier) files(ctx context.Context) error {
 		}
 	}
 	for _, file := range differing {
+		if err := a.clean(ctx, file.Path); err != nil {
+			return err
+		}
 		if err := a.p.Push(ctx, file); err != nil {
 			return fmt.Errorf("cannot push %s: %w", file.Path, err)
 		}
@@ -332,6 +336,34 @@ func (a *applier) files(ctx context.Context) error {
 	}
 	a.memory.files = attributes
 	return a.remember(ctx)
+}
+
+// literal escapes a name for path.Match. Pebble writes none with a star.
+var literal = strings.NewReplacer(`\`, `\\`, `?`, `\?`, `[`, `\[`)
+
+// clean removes what a daemon left that died while it wrote the file: the file
+// then differs, so it is done here, and costs nothing where nothing differs.
+func (a *applier) clean(ctx context.Context, file string) error {
+	keeper, err := As[FileKeeper](a.p)
+	if err != nil {
+		return nil // a test's wrapper; it leaves nothing
+	}
+	infos, err := keeper.FindFiles(ctx, path.Dir(file), literal.Replace(path.Base(file))+".[0-9]*~")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot list %s: %w", path.Dir(file), err)
+	}
+	for _, info := range infos {
+		if leftoverOf(info.Path) != file {
+			continue
+		}
+		if err := keeper.RemoveOne(ctx, info.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot remove %s: %w", info.Path, err)
+		}
+	}
+	return nil
 }
 
 // bigFile is the size from which a file is not read back but compared by what

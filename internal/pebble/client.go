@@ -139,7 +139,7 @@ func (c *Client) change(
 	if err != nil {
 		return s.wrap(err)
 	}
-	change, err := s.pebble.WaitChange(id, &client.WaitChangeOptions{Timeout: remaining(ctx)})
+	change, err := s.pebble.WaitChange(id, &client.WaitChangeOptions{Timeout: limit(ctx)})
 	if err != nil {
 		return s.wrap(err)
 	}
@@ -153,15 +153,14 @@ func (c *Client) change(
 	return failed
 }
 
-// remaining is the time until ctx's deadline; 0 if it has none. The daemon
-// then forgets the wait too.
-func remaining(ctx context.Context) time.Duration {
+// limit is how long the daemon shall go on with what ctx bounds; 0 for ever.
+// It is somewhat later than ctx ends here, so that there is one error only.
+func limit(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return 0
 	}
-	// 0 would mean no limit.
-	return max(time.Until(deadline), time.Millisecond)
+	return max(time.Until(deadline), 0) + time.Second
 }
 
 // Signal implements Pebble.
@@ -294,7 +293,7 @@ func (c *Client) Change(ctx context.Context, id string) (ChangeInfo, error) {
 // WaitChange implements ChangeKeeper.
 func (c *Client) WaitChange(ctx context.Context, id string) (ChangeInfo, error) {
 	return c.oneChange(ctx, func(p *client.Client) (*client.Change, error) {
-		return p.WaitChange(id, &client.WaitChangeOptions{Timeout: remaining(ctx)})
+		return p.WaitChange(id, &client.WaitChangeOptions{Timeout: limit(ctx)})
 	})
 }
 

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/canonical/pebble/client"
 )
@@ -47,12 +46,6 @@ func (c *Client) Run(ctx context.Context, command Command, streams Streams) (Pro
 	if command.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, command.Timeout)
 	}
-	// Should this process die, the daemon still ends the command, later than
-	// this side would so that there is one error only.
-	timeout := remaining(ctx)
-	if timeout > 0 {
-		timeout += time.Second
-	}
 	s := c.session(ctx)
 	abandon := context.AfterFunc(ctx, s.close)
 	options := &client.ExecOptions{
@@ -64,7 +57,7 @@ func (c *Client) Run(ctx context.Context, command Command, streams Streams) (Pro
 		UserID:         command.UserID,
 		Group:          command.Group,
 		GroupID:        command.GroupID,
-		Timeout:        timeout,
+		Timeout:        limit(ctx), // should this process die
 		Stdin:          streams.Stdin,
 		Stdout:         streams.Stdout,
 		Stderr:         streams.Stderr,

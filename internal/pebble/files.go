@@ -3,6 +3,7 @@ package pebble
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"sync"
@@ -23,7 +24,27 @@ func (c *Client) Pull(ctx context.Context, path string) ([]byte, error) {
 func (c *Client) PullTo(ctx context.Context, path string, to io.Writer) error {
 	s := c.session(ctx)
 	defer s.close()
-	return s.wrap(s.pebble.Pull(&client.PullOptions{Path: path, Target: to}))
+	sink := sink{writer: to}
+	err := s.pebble.Pull(&client.PullOptions{Path: path, Target: &sink})
+	if sink.err != nil && ctx.Err() == nil {
+		return sink.err
+	}
+	return s.wrap(err)
+}
+
+// sink keeps the error of the writer that a pull writes to: it may look like
+// one of the transport.
+type sink struct {
+	writer io.Writer
+	err    error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.writer.Write(p)
+	if err != nil {
+		s.err = fmt.Errorf("cannot write to target: %w", err)
+	}
+	return n, err
 }
 
 // Push implements Pebble.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
@@ -144,6 +145,66 @@ func TestApplyLosesTheDaemon(t *testing.T) {
 		})
 	}
 	cases.Wait()
+}
+
+// A daemon that dies while it writes a file leaves part of it under another
+// name, perhaps on a disk that stays. The next hook that writes the file, alone
+// or in a tree, removes that.
+func TestPushLosesTheDaemon(t *testing.T) {
+	t.Parallel()
+	const name = "a[b]?c.conf"
+	d := pebbletest.Start(t)
+	dir := filepath.Join(d.Dir, "disk")
+	half := func(name string) {
+		t.Helper()
+		halves := io.MultiReader(bytes.NewReader(make([]byte, 1<<20)), readFunc(func() {
+			// The daemon has made the file once it has read some of it.
+			for deadline := time.Now().Add(20 * time.Second); len(leftovers(t, dir)) == 0 && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+			d.Kill(t)
+		}), bytes.NewReader(make([]byte, 1<<20)))
+		if err := d.Client.PushFrom(t.Context(), pebble.File{Path: filepath.Join(dir, name)}, halves); !pebble.Unavailable(err) {
+			t.Errorf("push: %v", err)
+		}
+		if got := leftovers(t, dir); len(got) != 1 {
+			t.Errorf("the daemon left %q", got)
+		}
+		d.Boot(t)
+	}
+	other := filepath.Join(dir, "mine.12~")
+	if err := d.Client.Push(t.Context(), pebble.File{Path: other}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(other, filepath.Join(dir, "mine~")); err != nil {
+		t.Fatal(err)
+	}
+	half(name)
+	desired := pebble.Desired{
+		Label: "charm", Files: []pebble.File{{Path: filepath.Join(dir, name), Content: []byte("whole")}}, Memory: filepath.Join(d.Dir, "run"),
+	}
+	change := apply(t, d.Client, desired)
+	if got := leftovers(t, dir); len(got) > 0 || len(change.Files) != 1 {
+		t.Errorf("apply did %+v and left %q", change, got)
+	}
+	half("tree.conf")
+	files := fstest.MapFS{"tree.conf": {Data: []byte("whole")}}
+	pushed, err := pebble.PushTree(t.Context(), d.Client, pebble.Tree{Path: dir, Files: files})
+	if got := leftovers(t, dir); err != nil || len(got) > 0 || len(pushed.Removed) != 1 || len(pushed.Pushed) != 1 {
+		t.Errorf("a push did %+v, %v, and left %q", pushed, err, got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "mine~")); err != nil {
+		t.Errorf("a file of somebody else: %v", err)
+	}
+}
+
+func leftovers(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.[0-9]*~"))
+	if err != nil {
+		t.Error(err)
+	}
+	return names
 }
 
 // Each way to wait for a daemon ends with it, killed or asked to end.

@@ -89,8 +89,11 @@ func (c *Client) WaitNotices(ctx context.Context, f NoticeFilter) ([]Notice, err
 		if len(got) > 0 {
 			return sortedNotices(got), nil
 		}
-		if ctx.Err() != nil {
-			return nil, s.wrap(ctx.Err())
+		// Nothing for an hour; or at once, as of types that the daemon does not
+		// know and so never has.
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
 		}
 	}
 }

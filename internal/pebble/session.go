@@ -112,7 +112,7 @@ func (s *session) wrap(err error) error {
 	s.mu.Lock()
 	failure := s.failure
 	s.mu.Unlock()
-	if failure == nil && (errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(*net.OpError))) {
+	if failure == nil && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.As(err, new(*net.OpError))) {
 		failure = err // the daemon went away within its answer
 	}
 	switch {

@@ -50,9 +50,11 @@ type Tree struct {
 // TreeChange is what PushTree did; the zero value: nothing, no write was sent.
 // All paths are absolute, sorted.
 type TreeChange struct {
-	Pushed  []string // files whose content, mode or owner differed
-	Made    []string // directories, empty or not
-	Removed []string // what Prune removed; of a directory only itself
+	Pushed []string // files whose content, mode or owner differed
+	Made   []string // directories, empty or not
+	// Removed are what Prune removed, of a directory only itself, and what a
+	// daemon left that died while it wrote one of the files.
+	Removed []string
 }
 
 // Nothing says whether PushTree found everything as it should be.
@@ -171,21 +173,49 @@ func (w *treePush) makeDirectory(ctx context.Context, target string) error {
 func (w *treePush) listed(ctx context.Context, name string, infos []FileInfo) error {
 	for _, info := range infos {
 		set(&w.have, info.Path, info)
-		if !w.t.Prune {
-			continue
+		unwanted, err := w.unwanted(path.Join(name, info.Name))
+		if err != nil {
+			return err
 		}
-		_, err := fs.Stat(w.t.Files, path.Join(name, info.Name))
-		if err == nil {
+		if !unwanted {
 			continue
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot read %s of the tree: %w", path.Join(name, info.Name), err)
 		}
 		if err := w.remove(ctx, info.Path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unwanted says whether what the directory has is to be removed.
+func (w *treePush) unwanted(name string) (bool, error) {
+	_, err := fs.Stat(w.t.Files, name)
+	switch {
+	case err == nil:
+		return false, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, fmt.Errorf("cannot read %s of the tree: %w", name, err)
+	case w.t.Prune:
+		return true, nil
+	}
+	wanted := leftoverOf(name)
+	if wanted == "" {
+		return false, nil
+	}
+	_, err = fs.Stat(w.t.Files, wanted)
+	return err == nil, nil
+}
+
+// leftoverOf is the name of the file that a daemon was writing when it died and
+// left the name; "" for other names. Pebble writes "x" as "x.", a random number
+// and "~", and then renames it.
+func leftoverOf(name string) string {
+	text, ok := strings.CutSuffix(name, "~")
+	of := strings.TrimRight(text, "0123456789")
+	if !ok || of == text || len(of) < 2 || !strings.HasSuffix(of, ".") {
+		return ""
+	}
+	return strings.TrimSuffix(of, ".")
 }
 
 func (w *treePush) remove(ctx context.Context, target string) error {

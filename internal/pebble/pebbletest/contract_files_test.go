@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,9 +26,11 @@ func TestContractFileKeeper(t *testing.T) {
 		if err := b.PullTo(ctx, in("big.log"), &back); err != nil || !bytes.Equal(back.Bytes(), big) {
 			t.Errorf("%d bytes came back, %v", back.Len(), err)
 		}
-		broken := errors.New("broken")
-		if err := b.PushFrom(ctx, pebble.File{Path: in("big.log")}, io.MultiReader(strings.NewReader("x"), iotest.ErrReader(broken))); !errors.Is(err, broken) || pebble.Unavailable(err) {
+		if err := b.PushFrom(ctx, pebble.File{Path: in("big.log")}, io.MultiReader(strings.NewReader("x"), iotest.ErrReader(errBroken))); !errors.Is(err, errBroken) || pebble.Unavailable(err) {
 			t.Errorf("push from a broken reader: %v", err)
+		}
+		if err := b.PullTo(ctx, in("big.log"), brokenWriter{}); !errors.Is(err, errBroken) || pebble.Unavailable(err) {
+			t.Errorf("pull to a broken writer: %v", err)
 		}
 		check1(t, b.Push(ctx, pebble.File{Path: in("mine"), User: b.user, UserID: &b.uid}))
 		check1(t, b.MakeDirectory(ctx, pebble.Directory{Path: in("dir"), Mode: 0o711, User: b.user}))
@@ -58,6 +61,7 @@ func TestContractFileKeeper(t *testing.T) {
 				`cannot look up user and group: user "root" UID (0) does not match user-id (42)`, false},
 			{"group and id", b.Push(ctx, pebble.File{Path: in("x"), User: "root", Group: "root", GroupID: new(42)}),
 				`cannot look up user and group: group "root" GID (0) does not match group-id (42)`, false},
+			{"a star", b.Push(ctx, pebble.File{Path: in("new/*")}), `cannot create tempfile for filename containing '*': "*"`, false},
 			{"unknown id", b.Push(ctx, pebble.File{Path: in("x"), UserID: new(424242)}),
 				"cannot look up user and group: user: unknown userid 424242", false},
 			{"unknown group", b.MakeDirectory(ctx, pebble.Directory{Path: in("x"), User: "root", Group: "nosuchgroup"}),
@@ -78,3 +82,10 @@ func TestContractFileKeeper(t *testing.T) {
 		}
 	})
 }
+
+// errBroken looks like an error of the daemon's connection.
+var errBroken = &net.OpError{Op: "write", Err: io.ErrUnexpectedEOF}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }

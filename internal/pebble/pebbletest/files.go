@@ -103,6 +103,9 @@ func (t files) write(name string, written node) error {
 	if err := t.makeDir(path.Dir(clean), parent); err != nil {
 		return fmt.Errorf("cannot create directory: %w", err)
 	}
+	if base := path.Base(clean); strings.Contains(base, "*") {
+		return fmt.Errorf("cannot create tempfile for filename containing '*': %q", base)
+	}
 	if found, ok := t[clean]; ok && found.mode.IsDir() {
 		return fmt.Errorf("rename %s.xxxxxxxxxxxx~ %s: file exists", clean, clean)
 	}
