@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 )
 
@@ -57,12 +58,14 @@ func (w *world) names() []string { return slices.Sorted(maps.Keys(w.units)) }
 func (w *world) begin(name string) {
 	u := w.units[name]
 	h := &hook{at: w.now, leads: w.leader == name, target: w.target}
-	h.lock = rolling.Lock{Now: w.now.Add(u.skew), Unit: name, Own: u.bag, Turn: w.turn, Others: map[string]rolling.State{}}
+	h.lock = rolling.Lock{Now: w.now.Add(u.skew), Unit: name, Own: u.bag, Turn: w.turn}
+	var planned []int
 	for other := range w.units {
-		if other != name {
-			h.lock.Others[other] = u.heard[other]
-		}
+		planned = append(planned, juju.Ordinal(other))
 	}
+	heard := maps.Clone(u.heard) // what was written by units that are gone, too
+	delete(heard, name)
+	h.lock.Others = rolling.Members(name, heard, planned, func(s rolling.State) rolling.State { return s })
 	u.hook = h
 	w.look(u)
 }
