@@ -10,8 +10,9 @@ import (
 // Parse reads a properties file as java.util.Properties does. It takes
 // everything: what no rule fits is text.
 func Parse(text []byte) Properties {
-	p := Properties{}
-	for _, line := range logicalLines(string(text)) {
+	lines := logicalLines(string(text))
+	p := make(Properties, len(lines))
+	for _, line := range lines {
 		key, rest := scan(line, true)
 		rest = strings.TrimLeft(rest, " \t\f")
 		if rest != "" && (rest[0] == '=' || rest[0] == ':') {
@@ -25,7 +26,7 @@ func Parse(text []byte) Properties {
 
 // logicalLines joins continued lines and leaves out comments and blanks.
 func logicalLines(text string) []string {
-	var lines []string
+	lines := make([]string, 0, strings.Count(text, "\n")+1)
 	open := false
 	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		line = strings.TrimLeft(line, " \t\f")

@@ -21,7 +21,11 @@ type Properties map[string]string
 // layer's value. Precedence is the order of the arguments: defaults first,
 // what the charm owns last.
 func Merge(layers ...Properties) Properties {
-	merged := Properties{}
+	size := 0
+	for _, layer := range layers {
+		size += len(layer)
+	}
+	merged := make(Properties, size)
 	for _, layer := range layers {
 		maps.Copy(merged, layer)
 	}
@@ -32,15 +36,17 @@ func Merge(layers ...Properties) Properties {
 // only, escaped so that java.util.Properties reads back the same values.
 func (p Properties) Render(comment string) []byte {
 	var out strings.Builder
-	size := len(comment) + 8
+	keys, size := make([]string, 0, len(p)), len(comment)+8
 	for key, value := range p {
+		keys = append(keys, key)
 		size += len(key) + len(value) + 2
 	}
+	slices.Sort(keys)
 	out.Grow(size)
 	for line := range strings.Lines(comment) {
 		out.WriteString("# " + strings.TrimRight(line, "\n") + "\n")
 	}
-	for _, key := range slices.Sorted(maps.Keys(p)) {
+	for _, key := range keys {
 		writeEscaped(&out, key, true)
 		out.WriteByte('=')
 		writeEscaped(&out, p[key], false)
