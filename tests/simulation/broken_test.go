@@ -139,6 +139,18 @@ var mistakes = []struct {
 		}
 		return charm.Reconcile(ctx, u)
 	}), "no rest after"},
+	{"all restart at once", of(bookieApp, func(ctx context.Context, u *ops.Unit, charm ops.Charm) error {
+		if u.Hook().Kind == juju.ConfigChanged {
+			_ = u.Container("bookie").Restart(ctx, "bookie")
+		}
+		return charm.Reconcile(ctx, u)
+	}), "is still down for its own restart"},
+	{"a volume is cleaned", of(bookieApp, func(ctx context.Context, u *ops.Unit, charm ops.Charm) error {
+		if u.Hook().Kind == juju.UpgradeCharm {
+			_ = u.Container("bookie").Remove(ctx, "/pulsar/data/bookkeeper/journal/current")
+		}
+		return charm.Reconcile(ctx, u)
+	}), "touches data"},
 	{"a bookie starts early", of(bookieApp, early("bookie")), "is started before the metadata are initialised"},
 	{"a broker starts early", of(pulsarApp, early("broker")), "is started for cluster"},
 	{"a voter just goes", both(lies(liar{decide: func(change zk.Change) zk.Change {

@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -72,6 +73,19 @@ func (c client) checkJoiners(change zk.Change) {
 		s := c.e.at(c.unit, m.Host+":2181")
 		if m.Role == zk.Participant && !c.e.serving[s] && !c.gate.disturbed {
 			c.e.w.violate("%s asks for %s as a voter, which does not serve", c.unit, m.Host)
+		}
+	}
+}
+
+// data are the directories that daemons alone write.
+var data = append([]string{zooData + "/version-2"}, bookieVolumes...)
+
+// checkData looks at a file that a charm writes or removes: what daemons have
+// stored is none of its business.
+func (w *world) checkData(unit, name string) {
+	for _, dir := range data {
+		if name = path.Clean(name); name == dir || strings.HasPrefix(name, dir+"/") || strings.HasPrefix(dir, name+"/") {
+			w.violate("%s touches data: %s", unit, name)
 		}
 	}
 }

@@ -77,6 +77,7 @@ func (g gated) Pull(ctx context.Context, path string) ([]byte, error) {
 
 func (g gated) Push(ctx context.Context, file pebble.File) error {
 	g.gate.w.public("file ", file.Path, string(file.Content))
+	g.gate.w.checkData(g.gate.unit, file.Path)
 	return g.tell("push", []string{file.Path}, func() error { return g.inner.Push(ctx, file) })
 }
 
@@ -89,6 +90,7 @@ func (g gated) MakeDir(ctx context.Context, path string, mode fs.FileMode) error
 }
 
 func (g gated) Remove(ctx context.Context, path string) error {
+	g.gate.w.checkData(g.gate.unit, path)
 	return g.tell("remove", []string{path}, func() error { return g.inner.Remove(ctx, path) })
 }
 

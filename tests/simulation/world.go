@@ -237,7 +237,7 @@ func (w *world) troubles() {
 		w.operator = newOperator(w)
 		calm = w.chance(40)
 		if steps == 0 {
-			steps = 100 + w.rng.IntN(250)
+			steps = 60 + w.rng.IntN(200)
 		}
 	})
 	if calm { // troubles begin when all is well
