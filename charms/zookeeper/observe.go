@@ -273,6 +273,9 @@ func dynamicVersion(name string) (int64, bool) {
 // this hook has brought about, else the own server's file, which follows every
 // change, else what the leader has written.
 func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
+	if s.Peers.Relation == "" && s.State.Version {
+		s.Known = s.State.Config
+	}
 	switch {
 	case h.config != nil:
 		s.Known = *h.config

@@ -66,8 +66,13 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 func plan(s Snapshot, offer Offer) ops.Plan {
 	p := ops.Plan{Ports: ports}
 	if s.Peers.Relation == "" {
-		if !s.Dying {
+		switch {
+		case !s.Dying:
 			p.Statuses = append(p.Statuses, waitingForPeers)
+		case mustHold(s):
+			// Juju breaks it before the end if the agent was restarted. Then only
+			// the others can take this server out.
+			p.Steps = append(p.Steps, ops.Step{Name: stepHold})
 		}
 		return p
 	}

@@ -331,6 +331,21 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		{
+			name: "a dying voter whose peer relation is broken holds on",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Digest = 2, []int{0, 1}, true, true, ""
+				s.Peers = ops.Peers[member, cluster]{}
+			},
+			want: outline{Steps: []string{stepHold}},
+		},
+		{
+			name: "a dying unit that does not vote any more lets go",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Digest = 2, []int{0, 1}, true, true, ""
+				s.Peers, s.Known = ops.Peers[member, cluster]{}, pulsarConfig([]int{0}, []int{1})
+			},
+		},
+		{
 			name: "a newcomer that serves here but not to the leader",
 			change: func(s *Snapshot) {
 				s.Leader, s.Planned, s.Unreachable, s.Offers = true, []int{0, 1, 2, 3}, true, nil
