@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/model"
 )
 
@@ -117,9 +119,18 @@ func (u *driver) isRetired() bool {
 	return u.retired
 }
 
+// isWanted asks the model itself: a session may end with its unit, before the
+// driver is told to retire.
+func (u *driver) isWanted() bool {
+	u.d.mu.Lock()
+	defer u.d.mu.Unlock()
+	m := u.d.record.Model
+	return !u.retired && m != nil && slices.Contains(m.WantsPods(juju.Application(u.unit)), u.unit)
+}
+
 func (u *driver) run(ctx context.Context) {
 	failures := 0
-	for ctx.Err() == nil && !u.isRetired() {
+	for ctx.Err() == nil && u.isWanted() {
 		pod, fresh, err := u.obtain(ctx)
 		if err != nil {
 			u.d.log.add(u.unit, "ERROR", "lab", err.Error())
