@@ -66,6 +66,7 @@ func TestScripts(t *testing.T) {
 			},
 			"restart": func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(ts.Value("lab").(*testLab).restart()) },
 			"await":   await,
+			"gone":    gone,
 			"code":    code,
 			"mask":    mask,
 		},
@@ -158,6 +159,19 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("no %s in: %s%s", args[0], output, ts.ReadFile("stderr"))
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// gone waits until a file is no more: the lab clears up when the last pod has
+// ended.
+func gone(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); os.IsNotExist(err) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is still there", args[0])
+		}
 	}
 }
 
