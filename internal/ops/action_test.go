@@ -67,6 +67,7 @@ func TestAction(t *testing.T) {
 		a.Set("units", map[string]any{"web-0": map[string]string{"state": "up"}, "web-1": 1.5})
 		a.Set("password", ops.NewSecret("hunter2"))
 		a.Logf(ctx, "%d%% done", 50)
+		u.Progress(ctx, "more done")
 		if a.Name != "act" || a.ID == "" {
 			t.Errorf("action %q %q", a.Name, a.ID)
 		}
@@ -86,7 +87,7 @@ func TestAction(t *testing.T) {
 	if after := s.context.After(); after.State["k"] != "v" || after.Status != (juju.Status{Name: juju.Active}) {
 		t.Errorf("the action left %+v", after)
 	}
-	if !strings.Contains(fmt.Sprint(s.calls), "action-log -- 50% done") {
+	if !strings.Contains(fmt.Sprint(s.calls), "action-log -- 50% done action-log -- more done") {
 		t.Errorf("calls are %v", s.calls)
 	}
 }

@@ -178,7 +178,7 @@ func (u *Unit) handle(ctx context.Context, charm Charm) error {
 	case juju.PebbleCustomNotice, juju.PebbleCheckFailed, juju.PebbleCheckRecovered:
 		if err := u.handlePebble(ctx, charm); err != nil {
 			u.log.Error("handler failed", "hook", u.hook.String(), "error", err)
-			u.AddStatus(Waiting(fmt.Sprintf("cannot handle %s: %v", u.hook, err)))
+			u.AddStatus(Waiting(fmt.Sprintf("cannot handle %s: %s", u.hook, line(err))))
 		}
 	case juju.StorageDetaching:
 		if h, ok := charm.(StorageDetachingHandler); ok {

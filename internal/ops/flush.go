@@ -128,18 +128,21 @@ func (u *Unit) flushSecrets(ctx context.Context) error {
 }
 
 // flushStatus writes the worst status, once, if it differs. Juju itself
-// changes the status in some hooks, so it is read each time.
+// changes the status in some hooks, so it is read each time; but what the
+// hook has set since it read it, status-get does not show (Juju 3.6).
 func (u *Unit) flushStatus(ctx context.Context) error {
 	want := juju.Worst(slices.Concat(u.statuses, u.moreStatuses)...)
 	if want.Name == "" {
 		want = Active("")
 	}
-	have, err := u.tools.StatusGet(ctx)
-	if err != nil {
-		return fmt.Errorf("cannot read status: %w", err)
-	}
-	if have == want {
-		return nil
+	if !u.progressed {
+		have, err := u.tools.StatusGet(ctx)
+		if err != nil {
+			return fmt.Errorf("cannot read status: %w", err)
+		}
+		if have == want {
+			return nil
+		}
 	}
 	if err := u.tools.StatusSet(ctx, want); err != nil {
 		return fmt.Errorf("cannot set status: %w", err)

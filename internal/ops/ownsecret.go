@@ -173,7 +173,7 @@ func (u *Unit) OwnSecret(ctx context.Context, ref SecretRef) (*OwnSecret, bool, 
 		return s, true, nil
 	}
 	info, err := u.tools.SecretInfo(ctx, ref)
-	if errors.Is(err, hooktool.ErrNotFound) {
+	if errors.Is(err, hooktool.ErrNotFound) || errors.Is(err, hooktool.ErrPermission) {
 		return nil, false, nil
 	}
 	if err != nil {

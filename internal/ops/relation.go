@@ -67,6 +67,9 @@ func (u *Unit) readRelation(ctx context.Context, endpoint, id string) (*Relation
 		return nil, fmt.Errorf("cannot list units of relation %s: %w", id, err)
 	}
 	slices.Sort(r.Units)
+	if r.App == "" && len(r.Units) > 0 {
+		r.App = juju.Application(r.Units[0])
+	}
 	if r.App != "" {
 		return r, nil
 	}

@@ -55,6 +55,12 @@ func TestErrorsThatAreStatuses(t *testing.T) {
 			},
 			ops.Waiting("for a container to answer"),
 		},
+		"lines": {
+			func(context.Context, *ops.Unit) error {
+				return &ops.RemoteDataError{Remote: "pg", Err: errors.Join(errors.New("no url"), errors.New("no name"))}
+			},
+			ops.Waiting("cannot use the data of pg: no url; no name"),
+		},
 		"several": {
 			func(context.Context, *ops.Unit) error {
 				return errors.Join(errors.New("x"), &ops.StatusError{Reason: ops.Blocked("do this")})
@@ -349,6 +355,23 @@ func TestStatusCollection(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Progress is replaced by the hook's status, also if Juju still shows the one
+// from before: it reads the status once a hook.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, seed())
+	s.tamper = func(call hooktool.Call) (hooktool.Result, bool) {
+		return hooktool.Result{Stdout: []byte(`{"status":"active","message":""}`)}, call.Tool == "status-get"
+	}
+	in(t, s, updateStatus, func(ctx context.Context, u *ops.Unit) error {
+		u.Progress(ctx, "working")
+		return nil
+	})
+	if status := s.context.After().Status; status != ops.Active("") {
+		t.Errorf("status is %v", status)
 	}
 }
 

@@ -3,6 +3,7 @@ package ops
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
@@ -42,14 +43,18 @@ func (e *StatusError) Error() string { return fmt.Sprintf("%s: %s", e.Reason.Nam
 func (e *StatusError) Status() juju.Status { return e.Reason }
 
 // Status is blocked: the operator has to choose another value.
-func (e *OptionError) Status() juju.Status { return Blocked(e.Error()) }
+func (e *OptionError) Status() juju.Status { return Blocked(line(e)) }
 
 // Status is waiting: the other side has to write something else, and its
 // relation-changed will tell.
-func (e *DataError) Status() juju.Status { return Waiting(e.Error()) }
+func (e *DataError) Status() juju.Status { return Waiting(line(e)) }
 
 // Status is waiting, as that of a DataError.
-func (e *RemoteDataError) Status() juju.Status { return Waiting(e.Error()) }
+func (e *RemoteDataError) Status() juju.Status { return Waiting(line(e)) }
+
+// line is an error as a status shows it: errors that were joined are lines of
+// their own.
+func line(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // statusOf finds the status that an error is.
 func statusOf(err error) (juju.Status, bool) {

@@ -47,6 +47,7 @@ type Unit struct {
 	statuses     []juju.Status // of the last plan
 	moreStatuses []juju.Status
 	appStatuses  []juju.Status
+	progressed   bool // the status is Progress's
 }
 
 func newUnit(host Host) *Unit {
@@ -301,10 +302,17 @@ func (u *Unit) SetState(ctx context.Context, key, value string) error {
 }
 
 // Progress shows at once what takes long in this hook; the hook's own status
-// replaces it at the end.
+// replaces it at the end. In an action it is a line for who waits for it.
 func (u *Unit) Progress(ctx context.Context, message string) {
-	if err := u.tools.StatusSet(ctx, Maintenance(message)); err != nil {
-		u.log.Warn("cannot set status", "error", err)
+	var err error
+	if u.hook.Kind == juju.Action {
+		err = u.tools.ActionLog(ctx, message)
+	} else {
+		u.progressed = true
+		err = u.tools.StatusSet(ctx, Maintenance(message))
+	}
+	if err != nil {
+		u.log.Warn("cannot show progress", "error", err)
 	}
 }
 
