@@ -91,6 +91,15 @@ func TestClientExecOutput(t *testing.T) {
 	if result.ExitCode != 7 || len(result.Stdout) != 1<<20 || string(result.Stderr) != "eeeee300000\n" {
 		t.Errorf("exit %d, %d bytes, stderr %q", result.ExitCode, len(result.Stdout), result.Stderr)
 	}
+	var both bytes.Buffer
+	process, err := d.Client.Run(t.Context(), pebble.Command{Args: []string{"sh", "-c", "echo 1; echo 2 >&2; echo 3; exit 4"}},
+		pebble.Streams{Stdout: &both, Stderr: &both})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, err := process.Wait(); code != 4 || err != nil || both.String() != "1\n2\n3\n" {
+		t.Errorf("joined output: exit %d, %v, %q", code, err, &both)
+	}
 	notExecutable := filepath.Join(d.Dir, "script")
 	if err := d.Client.Push(t.Context(), pebble.File{Path: notExecutable, Content: []byte("#!/no/such/shell\n"), Mode: 0o755}); err != nil {
 		t.Fatal(err)

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strconv"
 	"sync"
 
 	"github.com/canonical/pebble/client"
+	"golang.org/x/sys/unix"
 )
 
 // outputLimit is how much of a command's stdout, and of its stderr, is kept.
@@ -29,7 +31,6 @@ func (c *Client) Exec(ctx context.Context, command Command) (ExecResult, error) 
 
 // process is a running command.
 type process struct {
-	ctx     context.Context
 	session *session
 	inner   *client.ExecProcess
 	command string
@@ -76,7 +77,7 @@ func (c *Client) Run(ctx context.Context, command Command, streams Streams) (Pro
 		cancel()
 		return nil, err
 	}
-	p := &process{ctx: ctx, session: s, inner: inner, command: command.Args[0], killed: make(chan struct{}), cancel: cancel}
+	p := &process{session: s, inner: inner, command: command.Args[0], killed: make(chan struct{}), cancel: cancel}
 	p.stop = context.AfterFunc(ctx, func() {
 		defer close(p.killed)
 		_ = inner.SendSignal("SIGKILL")
@@ -91,7 +92,23 @@ func same(a, b io.Writer) bool {
 	return a != nil && reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
 }
 
-func (p *process) Signal(name string) error { return p.session.wrap(p.inner.SendSignal(name)) }
+func (p *process) Signal(name string) error {
+	if err := CheckSignal(name); err != nil {
+		return err
+	}
+	// If it cannot be sent the command or the daemon has ended; Wait says which.
+	_ = p.inner.SendSignal(name)
+	return nil
+}
+
+// CheckSignal refuses what is no name of a signal. Pebble does so for services,
+// and only logs it for commands.
+func CheckSignal(name string) error {
+	if unix.SignalNum(name) == 0 {
+		return fmt.Errorf("invalid signal name %q", name)
+	}
+	return nil
+}
 
 func (p *process) Wait() (int, error) {
 	defer p.cancel()

@@ -190,8 +190,9 @@ type Runner interface {
 
 // Process is a command that Run started. Wait must be called.
 type Process interface {
-	// Signal sends a signal such as "SIGTERM". One that comes after the
-	// command's end is lost without an error.
+	// Signal sends a signal such as "SIGTERM". It is an error only if there is
+	// no such signal: one that comes after the end of the command, or of the
+	// daemon, is lost, and Wait says so.
 	Signal(name string) error
 	// Wait waits for the end of the command and of its output, and returns
 	// its exit code: 128+n if signal n ended it. Errors are those of Exec.

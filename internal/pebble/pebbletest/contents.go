@@ -8,6 +8,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
@@ -104,6 +105,9 @@ func (f *Fake) Restore(c Contents) error {
 		made.Occurrences = max(made.Occurrences, notice.Occurrences)
 		if notice.ID != "" {
 			made.ID = notice.ID
+			if id, err := strconv.Atoi(notice.ID); err == nil {
+				f.noticeIDs = max(f.noticeIDs, id) // the next one's is another
+			}
 		}
 	}
 	return nil

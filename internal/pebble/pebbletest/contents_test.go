@@ -49,6 +49,12 @@ func TestContentsComeBack(t *testing.T) {
 	if calls := fake.Calls(); len(calls) > 0 {
 		t.Errorf("restoring counts as calls: %v", calls)
 	}
+	if err := fake.Notify(t.Context(), "example.com/next", nil); err != nil {
+		t.Fatal(err)
+	}
+	if notices := fake.Contents().Notices; len(notices) != 2 || notices[1].ID != "10" {
+		t.Errorf("the next notice: %+v", notices)
+	}
 	// A replan restarts what runs on another configuration than the plan's.
 	if err := fake.Replan(t.Context()); err != nil {
 		t.Fatal(err)

@@ -399,6 +399,10 @@ func TestContractRun(t *testing.T) {
 		if code, err := process.Wait(); code != 143 || err != nil {
 			t.Errorf("after SIGTERM: exit %d, %v", code, err)
 		}
+		check1(t, process.Signal("SIGTERM")) // is lost
+		if err := process.Signal("SIGNONE"); err == nil || err.Error() != `invalid signal name "SIGNONE"` {
+			t.Errorf("no signal: %v", err)
+		}
 		_, err = b.Run(ctx, pebble.Command{Args: []string{"no-such-program"}}, pebble.Streams{})
 		if got := refusal(t, err); got != `cannot find executable "no-such-program"` {
 			t.Errorf("got %q", got)

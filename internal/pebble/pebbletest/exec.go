@@ -162,10 +162,10 @@ type fakeProcess struct {
 }
 
 func (p *fakeProcess) Signal(name string) error {
-	// As in Pebble, a signal that there is not is only logged.
-	if unix.SignalNum(name) != 0 {
-		p.signal(&Signalled{name})
+	if err := pebble.CheckSignal(name); err != nil {
+		return err
 	}
+	p.signal(&Signalled{name})
 	return nil
 }
 
