@@ -198,6 +198,9 @@ func (c *Context) flush() error {
 	if err := c.checkSecrets(leader); err != nil {
 		return err
 	}
+	if err := c.checkLabels(); err != nil {
+		return err
+	}
 	if err := c.checkState(); err != nil {
 		return err
 	}

@@ -368,6 +368,11 @@ func (t *tool) revisionContent(s *secret, label string, named, peek, refresh boo
 		return change.content, nil
 	}
 	c := s.Consumers[t.unit.Name]
+	if named && !s.ownedBy(t.unit) && (c == nil || c.Label != label) {
+		if err := t.model.labelTaken(t.unit.Name, label, s.ID, t.model.ownLabels()); err != nil {
+			return nil, err
+		}
+	}
 	if c == nil {
 		c = &consumer{Current: s.Latest}
 		if !peek {

@@ -144,8 +144,8 @@ func (u *Unit) AddAppSecret(ctx context.Context, label string, content map[strin
 	return s.ID, nil
 }
 
-// labelled finds an own secret. Unit and application have labels of their
-// own.
+// labelled finds a secret of that owner. Juju refuses the unit a label that
+// its application has, and the reverse, at the end of the hook.
 func (u *Unit) labelled(ctx context.Context, label string, unit bool) (*OwnSecret, bool, error) {
 	for _, id := range slices.Sorted(maps.Keys(u.owned)) {
 		if s := u.owned[id]; s.Label == label && s.Unit == unit {
