@@ -56,6 +56,17 @@ func Load(t testing.TB, files map[string][]byte) *Charm {
 	return charm
 }
 
+// State is one in which all that metadata.yaml names is there: containers that
+// answer and are empty, peer relations without peers, required storages.
+func (c *Charm) State() State {
+	s := scene{charm: c.charm, state: State{Containers: map[string]Container{}}}
+	s.complete()
+	for _, container := range c.charm.Containers {
+		s.state.Containers[container.Name] = Container{}
+	}
+	return State{Relations: s.state.Relations, Containers: s.state.Containers, Storages: s.state.Storages}
+}
+
 // ImpossibleError is a state or an event that Juju never lets a unit be in or
 // see.
 type ImpossibleError struct {

@@ -136,10 +136,7 @@ func (s *scene) owner(secret Secret) (name string, own bool) {
 func (s *scene) checkSecrets() error {
 	for i, secret := range s.state.Secrets {
 		owner, own := s.owner(secret)
-		label := func(other Secret) bool {
-			name, also := s.owner(other)
-			return secret.Label != "" && other.Label == secret.Label && (name == owner || !own && !also)
-		}
+		label := func(other Secret) bool { return secret.Label != "" && other.Label == secret.Label }
 		before := s.state.Secrets[:i]
 		switch {
 		case !s.version.AtLeast(3, 0, 0):

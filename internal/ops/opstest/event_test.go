@@ -171,6 +171,11 @@ func TestEveryEvent(t *testing.T) {
 				t.Errorf("state (-want +got):\n%s", diff)
 			}
 
+			// What an event leaves is a state for the next.
+			if next := result.State; !next.Dying {
+				charm.Run(t, does(nothing), next, opstest.ConfigChanged())
+			}
+
 			spoil(&result.State)
 			same = full()
 			if test.change != nil {

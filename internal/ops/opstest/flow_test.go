@@ -342,6 +342,22 @@ func TestWhatJujuAlwaysMakes(t *testing.T) {
 	}
 }
 
+// What metadata.yaml names is a state that says nothing more than the empty
+// one, but for containers.
+func TestStateOfMetadata(t *testing.T) {
+	t.Parallel()
+	charm := opstest.Load(t, files)
+	want := opstest.State{
+		Containers: map[string]opstest.Container{"server": {}, "helper": {}},
+		Relations:  []opstest.Relation{{Endpoint: "cluster"}},
+		Storages:   []opstest.Storage{{Name: "data"}},
+	}
+	if diff := opstest.Diff(want, charm.State()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	charm.Twice(t, web{}, charm.State(), opstest.ConfigChanged())
+}
+
 // A container is mounted where it has a storage that is there, and only there.
 func TestMounts(t *testing.T) {
 	t.Parallel()

@@ -240,6 +240,9 @@ func (s *scene) secretAfter(secret Secret, after model.SeedSecret) Secret {
 	_, own := s.owner(secret)
 	secret.Description, secret.Rotate, secret.Expire = after.Description, after.Rotate, after.Expire
 	secret.Revisions, secret.Tracked = after.Revisions, after.Tracked
+	if _, there := after.Revisions[after.Tracked]; !there {
+		secret.Tracked = 0
+	}
 	if secret.Label = after.Label; !own {
 		secret.Label = after.ConsumerLabel
 		return secret

@@ -158,7 +158,8 @@ type Secret struct {
 	Rotate, Expire string
 	// Revisions are the contents by number; the highest is the latest.
 	Revisions map[int]map[string]string
-	// Tracked is the revision that this unit reads; 0 if it never read it.
+	// Tracked is the revision that this unit reads; 0 if it never read it, or
+	// if that revision was removed.
 	Tracked int
 	// Grants are who may read: of an own secret the other side of a relation,
 	// of another's this application or unit.

@@ -109,6 +109,13 @@ func TestWhatAHookWrites(t *testing.T) {
 			[]string{"secret-remove -- " + id("unit"), "secret-remove --revision 1 -- " + id("app")},
 		},
 		{
+			"removed revision that the unit reads", func(ctx context.Context, u *ops.Unit) error {
+				return errors.Join(calls("secret-get", id("app"))(ctx, u), u.Tools().SecretRemove(ctx, id("app"), 2))
+			},
+			func(s *opstest.State) { delete(s.Secrets[0].Revisions, 2) },
+			[]string{"secret-remove --revision 2 -- " + id("app")},
+		},
+		{
 			"secret of another, read with a label", func(ctx context.Context, u *ops.Unit) error {
 				return calls("secret-get", id("token"), "--label", "token")(ctx, u)
 			},
