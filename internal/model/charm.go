@@ -38,6 +38,8 @@ type Charm struct {
 	Resources  map[string]Resource   `json:"resources,omitempty"`
 	// ExtraBindings are bindings beside the endpoints, sorted.
 	ExtraBindings []string `json:"extra-bindings,omitempty"`
+	// Assumes must all hold where the charm is deployed.
+	Assumes []Assumption `json:"assumes,omitempty"`
 }
 
 // Container is a workload container.
@@ -188,6 +190,7 @@ func (c *Charm) readMeta(meta *charm.Meta) {
 		}
 		c.Containers = append(c.Containers, out)
 	}
+	c.Assumes = assumptions(meta.Assumes)
 	c.ExtraBindings = slices.Sorted(maps.Keys(meta.ExtraBindings))
 	endpoints := meta.CombinedRelations()
 	for _, name := range slices.Sorted(maps.Keys(endpoints)) {

@@ -154,6 +154,8 @@ func (s *scene) checkModel() error {
 	switch {
 	case s.version.IsZero():
 		return fmt.Errorf("Juju %q is not a version", s.state.Juju)
+	case s.charm.MeetsAssumptions(s.state.Juju) != nil:
+		return s.charm.MeetsAssumptions(s.state.Juju)
 	case s.state.CloudSpec != nil && !s.version.AtLeast(3, 6, 10):
 		return fmt.Errorf("CloudSpec: Juju has credential-get on Kubernetes only from 3.6.10, this is %s", s.state.Juju)
 	case s.state.CloudSpec != nil && !s.state.Trust:

@@ -287,6 +287,19 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// Juju deploys no charm whose assumptions it does not meet.
+func TestAssumptions(t *testing.T) {
+	t.Parallel()
+	changed := maps.Clone(files)
+	changed["metadata.yaml"] = append([]byte("assumes: [k8s-api, juju >= 3.4]\n"), files["metadata.yaml"]...)
+	charm := opstest.Load(t, changed)
+	charm.Run(t, web{}, opstest.State{Juju: "3.4.1"}, opstest.UpdateStatus())
+	_, err := charm.Try(t.Context(), web{}, opstest.State{Juju: "3.3.7"}, opstest.UpdateStatus())
+	if want := `impossible state: charm "web" assumes juju >= 3.4.0, this is Juju 3.3.7 on Kubernetes`; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 // What Scenario checks of metadata, Juju's own reader refuses.
 func TestRulesOfMetadata(t *testing.T) {
 	t.Parallel()
