@@ -478,5 +478,5 @@ func unordered(u *unit, a, b Hook) bool {
 	case "workload":
 		return a.Name != b.Name || a.Kind != b.Kind && (a.Kind == juju.PebbleReady || b.Kind == juju.PebbleReady)
 	}
-	return a.SecretID != b.SecretID || a.SecretRevision != b.SecretRevision
+	return a.SecretID != b.SecretID
 }

@@ -268,8 +268,10 @@ func (m *Model) secretHooks(u *unit) (hooks []Hook, again bool) {
 	if len(hooks) > 0 {
 		return hooks, false
 	}
-	for _, due := range u.Memory.Obsolete {
-		if s := m.secrets[due.ID]; s != nil && s.handles(u) {
+	// Of one secret the revisions come one after the other.
+	for i, due := range u.Memory.Obsolete {
+		earlier := slices.ContainsFunc(u.Memory.Obsolete[:i], func(other secretRevision) bool { return other.ID == due.ID })
+		if s := m.secrets[due.ID]; s != nil && s.handles(u) && !earlier {
 			hooks = append(hooks, secretHook(juju.SecretRemove, due.ID, due.Revision))
 		}
 	}

@@ -236,3 +236,27 @@ func TestOwnRefresh(t *testing.T) {
 		check(t, during(t, m, "app/0"), []call{{line: "secret-get " + uri + " token", want: want}})
 	}
 }
+
+// TestObsoleteRevisions: the revisions that nobody reads come one by one.
+func TestObsoleteRevisions(t *testing.T) {
+	t.Parallel()
+	m := pair(t)
+	const uri = "secret:d0000000000000000001"
+	c := during(t, m, "app/0")
+	check(t, c, []call{{line: "secret-add token=a", want: uri}})
+	must(t, c.End(Outcome{}))
+	c = during(t, m, "app/0")
+	for _, content := range []string{"b", "c"} {
+		m.revise(m.secretByURI(uri), map[string]string{"token": content})
+	}
+	must(t, c.End(Outcome{}))
+	for _, want := range []int{1, 2} {
+		next := m.Next("app/0")
+		if len(next) != 1 || next[0].SecretRevision != want {
+			t.Fatalf("next is %v, want revision %d", describe(next), want)
+		}
+		c, err := m.Begin("app/0", next[0])
+		must(t, err)
+		must(t, c.End(Outcome{}))
+	}
+}
