@@ -345,12 +345,14 @@ var (
 	oneRelation    = regexp.MustCompile(`(?:^|and |, )([a-z]+)(?: \(([^)]*)\))?`)
 	listed         = regexp.MustCompile(`revisions?(?: \d+,?)+$`)
 	circumstance   = regexp.MustCompile(` (?:while|before|after|during|until|without|because|in the middle|in mid|at the same|by) `)
+	adverb         = regexp.MustCompile(` (?:twice|in quick succession|in one commit|at once|meanwhile|quickly|too|again|now)$`)
 	labelled       = regexp.MustCompile(`^([A-Za-z][A-Za-z' -]*): (.+)$`)
 	joints         = []string{" and then ", " and ", " then ", " while ", " meanwhile ", " but ", " - ", " -- ", ": "}
 )
 
 // parse finds what a clause means: as it is, without a label in front ("while
-// in error: …"), as two clauses, or without a circumstance behind it.
+// in error: …"), as two clauses, or without an adverb or
+// a circumstance behind it.
 func (s *sentence) parse(clause string) ([]func(), bool) {
 	clause = strings.TrimSpace(clause)
 	if m := relationsAdded.FindStringSubmatch(clause); m != nil {
@@ -401,6 +403,11 @@ func (s *sentence) parse(clause string) ([]func(), bool) {
 				}
 			}
 			from = i + len(joint)
+		}
+	}
+	if bare := adverb.ReplaceAllString(clause, ""); bare != clause {
+		if steps, ok := s.parse(bare); ok {
+			return steps, true
 		}
 	}
 	if at := circumstance.FindStringIndex(clause); at != nil {

@@ -27,7 +27,7 @@ func nothing(*sentence, []string) {}
 // phrases are all forms, the special before the general.
 var phrases = []phrase{
 	// What does not change the model, or is told by the hooks.
-	p(`nothing(?: else)? (?:changed|happens)(?: meanwhile)?|unit will restart|empty local directory|pod not yet replaced`, nothing),
+	p(`nothing(?: else)? (?:changed|happens)(?: meanwhile)?|unit will restart|empty local directory|pod not yet replaced|(?:the )?(?:old |new )?(?:pod|agent|unit) (?:is )?(?:still )?(?:in error|runs|idle|busy)`, nothing),
 	p(`(?:the |both )?containers? (?:is |are )?(?:still )?(?:up|running)(?: already)?|no change(?: of content)?|one write|same content.*`, nothing),
 	p(`(?:the |its |[a-z/0-9]+'s )?(?:new )?(?:hook|[a-z-]+-(?:changed|joined|created|departed|broken|ready|elected|charm|attached|detaching|notice|rotate)|install|start|stop|remove|action)(?: hook)? (?:fails?|succeeds?|exits \d+|is slow)(?: (?:again|once|twice|three times|for good))?`, nothing),
 	p(`(?:dispatch|(?:the )?hook(?:'s process)?) (?:is )?killed(?: with SIGKILL| by the kernel)?|SIGKILL`, nothing),
@@ -51,7 +51,11 @@ var phrases = []phrase{
 	p(`(?:its |the )?agent(?: of UNIT)? starts`, func(s *sentence, m []string) { s.pod(s.whose(m), true) }),
 
 	// Containers and notices.
-	p(`both containers restart(?: at once)?`, func(s *sentence, m []string) {
+	p(`new pods of UNIT and UNIT`, func(s *sentence, m []string) {
+		s.pod(m[1], true)
+		s.pod(m[2], true)
+	}),
+	p(`(?:both|all) containers restart(?: at once)?`, func(s *sentence, m []string) {
 		s.boot(s.unit, "workload")
 		s.boot(s.unit, "sidecar")
 	}),
@@ -84,7 +88,7 @@ var phrases = []phrase{
 			s.ok(fmt.Errorf("cannot read input: what is dying?"))
 		}
 	}),
-	p(`(?:(?:and )?(?:the )?unit )?(?:UNIT )?(?:is )?(?:set )?dying(?: too)?|(?:the )?unit (?:is )?set dying|(?:the )?unit(?: UNIT)? (?:is )?(?:removed|scaled down)|remove-unit UNIT`,
+	p(`(?:(?:and )?(?:the )?(?:unit|leader) )?(?:UNIT )?(?:is )?(?:set )?dying(?: too)?|(?:the )?unit (?:is )?set dying|(?:the )?(?:unit|leader)(?: UNIT)? (?:is )?(?:removed|scaled down)|(?:scale-down of|remove-unit) UNIT`,
 		func(s *sentence, m []string) { s.dies(s.whose(m)) }),
 	p(`scale-?(?:application)?(?: KEY)?(?: \d+ ->| to)? (\d+)|(?:application )?KEY (?:is )?scaled (?:up |down )?(?:from \d+ )?to (\d+)`, func(s *sentence, m []string) {
 		n, _ := strconv.Atoi(m[2] + m[4])
@@ -122,7 +126,7 @@ var phrases = []phrase{
 			s.lead(m[1])
 		}),
 	p(`(?:UNIT )?(?:gains|wins) (?:the )?leadership|leadership (?:is )?(?:gained|won)(?: again)?|becomes leader`, func(s *sentence, m []string) { s.lead(s.whose(m)) }),
-	p(`(?:UNIT )?loses (?:the )?leadership(?: to UNIT)?|leadership (?:is )?lost(?: again| to UNIT)?`, func(s *sentence, m []string) {
+	p(`(?:UNIT )?loses (?:the )?(?:leadership|lease)(?: to UNIT)?|leadership (?:is )?lost(?: again| to UNIT)?`, func(s *sentence, m []string) {
 		if to := m[2] + m[3]; to != "" {
 			s.lead(to)
 			return
@@ -139,6 +143,7 @@ var phrases = []phrase{
 		s.lead(s.another())
 		s.lead(s.unit)
 	}),
+	p(`(?:the )?lease (?:moves|goes) to UNIT`, func(s *sentence, m []string) { s.lead(m[1]) }),
 	p(`leadership (?:moves|goes) to UNIT and back(?: to UNIT)?(?: again)?`, func(s *sentence, m []string) {
 		before := s.m.Leader("pulsar")
 		s.lead(m[1])
@@ -195,7 +200,7 @@ var phrases = []phrase{
 	}),
 
 	// Storage.
-	p(`storages? ([a-z]+/\d+(?:(?:,| and) [a-z]+/\d+)*)(?: (?:is |are )?(?:provisioned|attached|added|waits?|pending))?(?: (?:while|meanwhile|too|during) ?.*)?`, func(s *sentence, m []string) {
+	p(`(?:(?:the )?unit )?(?:gets )?storages? ([a-z]+/\d+(?:(?:,| and) [a-z]+/\d+)*)(?: (?:is |are )?(?:provisioned|attached|added|waits?|pending))?(?: (?:while|meanwhile|too|during) ?.*)?`, func(s *sentence, m []string) {
 		s.list = "storage"
 		for _, id := range unitName.FindAllString(m[1], -1) {
 			s.storage(id)
@@ -220,6 +225,7 @@ var phrases = []phrase{
 		s.lastSecret = m[2]
 		s.m.removeSecret(s.m.secrets[m[2]], 0)
 	}),
+	p(`(?:the )?secret ID: revisions? ((?:\d+(?:, | and )?)+)`, func(s *sentence, m []string) { s.revises(m[0], m[2]) }),
 	p(`(?:unit |UNIT )?(?:consumes|reads|knows|tracks) (?:the )?secret ID.*`, func(s *sentence, m []string) {
 		if s.m.secrets[m[2]] == nil {
 			s.owned("consumed", m[2])
@@ -260,7 +266,7 @@ var phrases = []phrase{
 	}),
 
 	// Relations.
-	p(`(?:a )?(?:new )?(?:the )?relations? (?:to |with )?(db|zk)(?::[a-z]+)?(?: (?:to|between|of|with) (?:pulsar|db|zk)(?: and (?:pulsar|db|zk))?)? (?:is |are )?(?:added|created)(?: again)?(?: with (.*))?|(?:juju )?(?:integrate|relate) (?:pulsar )?(db|zk)(?: pulsar)?`,
+	p(`(?:a )?(?:new |second |third |further )?(?:the )?relations? (?:to |with )?(db|zk)(?::[a-z]+)?(?: (?:to|between|of|with) (?:pulsar|db|zk)(?: and (?:pulsar|db|zk))?)? (?:is |are )?(?:added|created)(?: again)?(?: with (.*))?|(?:juju )?(?:integrate|relate) (?:pulsar )?(db|zk)(?: pulsar)?`,
 		func(s *sentence, m []string) { s.added(m[1]+m[3], m[2]+" "+s.notes) }),
 	p(`relation (db|zk) with (.*?) (?:is )?added`, func(s *sentence, m []string) { s.added(m[1], m[2]+" "+s.notes) }),
 	p(`(?:the )?relation (db|zk) (?:is )?(?:being )?(?:removed|dying|set dying)(?: again)?|(?:juju )?remove-relation(?: (?:pulsar )?(db|zk))?`, func(s *sentence, m []string) {
@@ -298,7 +304,23 @@ var phrases = []phrase{
 		s.leaves(m[1], s.endpoint)
 	}),
 	p(`departure announced`, nothing),
-	p(`UNIT(?: is)? (?:gone|removed|dead)|UNIT (?:is )?(?:replaced|removed and created again)(?: by (?:a new|another) (?:unit|one) of (?:the same|that) name)?`, func(s *sentence, m []string) {
+	p(`(?:both|all)(?: remote)? units leave`, func(s *sentence, m []string) {
+		for _, rel := range s.m.rels {
+			for _, entry := range slices.Clone(rel.Scope) {
+				if entry.app != "pulsar" {
+					s.leaves(entry.Unit, entry.app)
+				}
+			}
+		}
+	}),
+	p(`(?:enters|joins|comes back|is back)(?: again)?(?: under the same name)?(?: with PAIRS)?`, func(s *sentence, m []string) {
+		var data map[string]string
+		if m[1] != "" {
+			data = pairsOf(m[1])
+		}
+		s.enters(s.owner, endpoint(s.owner), data)
+	}),
+	p(`UNIT(?: is)? (?:gone|removed|dead)(?: and gone)?|UNIT (?:is )?(?:replaced|removed and created again)(?: by (?:a new|another) (?:unit|one) of (?:the same|that) name)?`, func(s *sentence, m []string) {
 		if m[1] != "" {
 			s.gone(m[1], endpoint(m[1]))
 			return
