@@ -3,11 +3,15 @@ package bookie
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
+	"github.com/pulsar-charms/pulsar-charms/internal/javaprops"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops/opstest"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
@@ -276,4 +280,50 @@ func TestRolling(t *testing.T) {
 	if turn := cluster(state).LocalApp["restart-turn"]; !strings.HasPrefix(turn, `{"unit":"bookie/1","number":2,`) {
 		t.Errorf("the leader gave the turn %q", turn)
 	}
+}
+
+// Whatever the other side offers, the hook succeeds, and a configuration that
+// is written has the keys of a good one and no line more.
+func TestAnyOffer(t *testing.T) {
+	t.Parallel()
+	juju := load(t)
+	state := opstest.State{Config: map[string]any{"profile": "testing"}, Relations: offered(), Containers: map[string]opstest.Container{"bookie": {}}}
+	conf := func(result opstest.Result) javaprops.Properties {
+		return javaprops.Parse([]byte(result.State.Containers["bookie"].Files[configPath].Content))
+	}
+	want := slices.Sorted(maps.Keys(conf(juju.Run(t, (&world{}).charm(), state, opstest.PebbleReady("bookie")))))
+	if len(want) == 0 {
+		t.Fatal("a good offer gives no configuration")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		state := state
+		state.Relations = offered()
+		bag := state.Relations[0].RemoteApp
+		for key := range offered()[0].RemoteApp {
+			good := bag[key]
+			nasty := rapid.SampledFrom([]string{"\nx=y", "\\", "\x00", "\u2028", " ", ",", ";", "-1", "${HOME}", "é", "=", strings.Repeat("x", 5000)}).Draw(t, "nasty")
+			switch rapid.IntRange(0, 12).Draw(t, key) {
+			case 0:
+				bag[key] = nasty
+			case 1:
+				bag[key] = good + nasty
+			case 2:
+				bag[key] = nasty + good
+			case 3:
+				delete(bag, key)
+			case 4:
+				bag[key] = good + "," + good
+			}
+		}
+		result, err := juju.Try(context.Background(), (&world{}).charm(), state, opstest.PebbleReady("bookie"))
+		if err != nil || result.Err != nil {
+			t.Fatal(err, result.Err)
+		}
+		if got := slices.Sorted(maps.Keys(conf(result))); len(got) > 0 && !slices.Equal(got, want) {
+			t.Fatalf("bookkeeper.conf has keys %v, not %v", got, want)
+		}
+		if message := result.State.Status.Message; len(message) > 400 || strings.ContainsAny(message, "\n\x00") {
+			t.Fatalf("status %q", message)
+		}
+	})
 }
