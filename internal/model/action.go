@@ -143,26 +143,39 @@ func (c *Context) endAction(o Outcome) error {
 			results[key] = string(text)
 		}
 	}
+	// A cancelled action that succeeds all the same is completed.
+	failed := "failed"
+	if a.Status == "aborting" {
+		failed = "aborted"
+	}
 	switch {
-	case a.Status == "aborting":
-		m.finish(a, "aborted", "action terminated", results)
 	case o.Killed:
-		m.finish(a, "failed", "action terminated", results)
+		m.finish(a, failed, "action terminated", results)
+		return nil
 	case o.Missing:
 		delete(results, "return-code")
-		m.finish(a, "failed", fmt.Sprintf("action not implemented on unit %q", u.Name), results)
+		m.finish(a, failed, fmt.Sprintf("action not implemented on unit %q", u.Name), results)
+		return nil
 	case o.ExitCode != 0:
-		m.finish(a, "failed", fmt.Sprintf("exit status %d", o.ExitCode), results)
-	default:
-		if err := c.flush(); err != nil {
-			m.finish(a, "failed", err.Error(), results)
-			return err
-		}
-		if c.failure != nil {
-			m.finish(a, "failed", *c.failure, results)
-		} else {
-			m.finish(a, "completed", "", results)
-		}
+		m.finish(a, failed, fmt.Sprintf("exit status %d", o.ExitCode), results)
+		return nil
 	}
+	message := ""
+	if c.failure != nil {
+		message = *c.failure
+	}
+	if err := c.flush(); err != nil {
+		text, _ := results["stderr"].(string)
+		if text != "" {
+			text += "\n"
+		}
+		results["stderr"], results["return-code"] = text+err.Error(), 1
+		m.finish(a, "failed", cmp.Or(message, "committing requested changes failed"), results)
+		return err
+	}
+	if c.failure == nil {
+		failed = "completed"
+	}
+	m.finish(a, failed, message, results)
 	return nil
 }

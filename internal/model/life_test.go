@@ -352,6 +352,42 @@ func TestEndsOfActions(t *testing.T) {
 	}
 }
 
+// TestCancelledActions: a cancelled action is aborted if it fails, and completed
+// if it does not; what the controller refuses fails it.
+func TestCancelledActions(t *testing.T) {
+	t.Parallel()
+	for want, o := range map[string]Outcome{"aborted": {Killed: true}, "completed": {}} {
+		m := trio(t, Options{})
+		actions, err := m.EnqueueAction([]string{"app/1"}, "go", nil)
+		must(t, err)
+		c, err := m.Begin("app/1", m.Next("app/1")[0])
+		must(t, err)
+		must(t, m.CancelAction(actions[0].ID))
+		must(t, c.End(o))
+		if got, _ := m.Action(actions[0].ID); got.Status != want {
+			t.Errorf("%+v: %s", o, got.Status)
+		}
+	}
+	m := trio(t, Options{})
+	actions, err := m.EnqueueAction([]string{"app/0"}, "go", nil)
+	must(t, err)
+	c, err := m.Begin("app/0", m.Next("app/0")[0])
+	must(t, err)
+	check(t, c, []call{{line: "relation-set -r peers:0 --app a=1"}})
+	must(t, m.SetLeader("app", "app/1"))
+	if err := c.End(Outcome{Stderr: []byte("oh")}); err == nil {
+		t.Error("a deposed leader's action wrote")
+	}
+	got, err := m.Action(actions[0].ID)
+	must(t, err)
+	if text, _ := got.Results["stderr"].(string); got.Status != "failed" || got.Message != "committing requested changes failed" || !strings.HasPrefix(text, "oh\ncannot apply") {
+		t.Errorf("action %+v", got)
+	}
+	if got := m.AgentStatus("app/0").Name; got == juju.Error {
+		t.Error("it put its unit in error")
+	}
+}
+
 // TestGoalState knows units before they join, and those that go.
 func TestGoalState(t *testing.T) {
 	t.Parallel()

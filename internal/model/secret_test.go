@@ -164,7 +164,7 @@ func TestSecretsOfNewLeader(t *testing.T) {
 	check(t, c, []call{
 		{line: "secret-ids --format=json", want: `["d0000000000000000001","d0000000000000000003"]`},
 		{line: "secret-set secret:d0000000000000000001 token=two"},
-		{line: "secret-info-get --label ours --format=json", want: `{"d0000000000000000001":{"revision":2,"label":"ours","owner":"application"}}`},
+		{line: "secret-info-get --label ours --format=json", want: `{"d0000000000000000001":{"revision":1,"label":"ours","owner":"application"}}`},
 		{line: "secret-info-get --label mine", want: `!1 secret "mine" not found`},
 	})
 	must(t, c.End(Outcome{}))

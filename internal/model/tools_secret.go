@@ -466,9 +466,6 @@ func (t *tool) secretInfoGet() error {
 	if change := t.secrets[s.ID]; change != nil {
 		change.apply(&shown)
 		change.appoint(&shown, t.model.clock())
-		if change.content != nil && !maps.Equal(change.content, s.revision(s.Latest).content()) {
-			shown.Latest++
-		}
 		shown.Grants = change.granted(s.Grants)
 	}
 	info := secretInfo{
