@@ -124,7 +124,6 @@ func (c *container) stopped(p pebbletest.Process) {
 		delete(c.watches, name)
 		return
 	}
-	w.turns(p.Service, c.pod.unit)
 	w.logf("%s of %s has ended", p.Service, c.pod.unit)
 	if w.killing {
 		w.blamed(p.Service, c.pod.unit)

@@ -118,10 +118,6 @@ type world struct {
 	bags     map[string]map[string]string
 
 	result Result
-
-	// down says since when a unit's daemon, by service, is down because its
-	// charm has stopped it; until it serves again.
-	down map[string]map[string]time.Time
 }
 
 // Run plays the history of a seed. It must be called within a synctest bubble.
@@ -131,7 +127,7 @@ func Run(seed uint64, o Options) Result {
 		model:  model.New(model.Options{Name: "sim"}),
 		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]bool{},
 		bookies: map[string]*bookieProcess{}, brokers: map[string]*broker{}, lost: map[string]string{}, restarting: map[string]restart{},
-		flaps: map[string]int{}, down: map[string]map[string]time.Time{}, bags: map[string]map[string]string{},
+		flaps: map[string]int{}, bags: map[string]map[string]string{},
 		observer: newObserver(),
 		result:   Result{Faults: map[string]int{}},
 	}
