@@ -12,7 +12,9 @@ var ErrUnavailable = errors.New("pebble is not reachable")
 
 // Unavailable says whether err means that the daemon could not be reached, or
 // went away before it answered. A charm then waits for the container's
-// pebble-ready; it is no failure.
+// pebble-ready; it is no failure. A daemon that is asked to end stops services
+// and commands before it goes: a start may then yet fail with a *ChangeError
+// ("stopped before the 1s okay delay"), and a command end with 137.
 func Unavailable(err error) bool { return errors.Is(err, ErrUnavailable) }
 
 // APIError is a request that the daemon refused. Message is Pebble's own text.
