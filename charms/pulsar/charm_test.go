@@ -181,7 +181,7 @@ func TestNothingStopsTheServer(t *testing.T) {
 	same(juju.Twice(t, alone(), state, opstest.RelationDeparted("cluster", "pulsar/2")))
 	same(juju.Run(t, alone(), state, opstest.Stop()))
 	state.Dying, state.Units = true, 1
-	state.Leaving = []int{2}
+	state.Leaving, state.Storages = []int{2}, []opstest.Storage{{Name: "zookeeper"}}
 	for _, result := range juju.Chain(
 		t, alone(), state, opstest.StorageDetaching("zookeeper/0"), opstest.RelationDeparted("cluster", "pulsar/0"), opstest.RelationDeparted("cluster", "pulsar/2"),
 	) {

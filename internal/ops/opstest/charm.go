@@ -150,23 +150,23 @@ func (c *Charm) run(t testing.TB, charm ops.Charm, state State, event Event) Res
 func (c *Charm) Twice(t testing.TB, charm ops.Charm, state State, event Event) Result {
 	t.Helper()
 	first := c.Run(t, charm, state, event)
-	second, err := c.Try(t.Context(), charm, first.State, event)
-	if impossible := (*ImpossibleError)(nil); errors.As(err, &impossible) {
-		event = UpdateStatus()
-		if state.Dying {
-			event = Stop()
+	again := event
+	second, err := c.Try(t.Context(), charm, first.State, again)
+	if _, impossible := errors.AsType[*ImpossibleError](err); impossible {
+		if again = UpdateStatus(); state.Dying {
+			again = Stop()
 		}
-		second, err = c.Try(t.Context(), charm, first.State, event)
+		second, err = c.Try(t.Context(), charm, first.State, again)
 	}
 	switch {
 	case err != nil:
-		t.Fatalf("second run: %v", err)
+		t.Fatalf("second run: %s cannot come twice, and %s not after it (use Run): %v", event, again, err)
 	case second.Err != nil:
-		t.Fatalf("second run: %s: hook failed: %v", event, second.Err)
+		t.Fatalf("second run: %s: hook failed: %v", again, second.Err)
 	}
 	for _, write := range second.Writes {
 		if !strings.HasPrefix(write, "action-") {
-			t.Errorf("second run: %s wrote: %s", event, write)
+			t.Errorf("second run: %s wrote: %s", again, write)
 		}
 	}
 	return first

@@ -74,7 +74,7 @@ func (s *scene) complete() {
 			state.Relations = append(state.Relations, Relation{Endpoint: endpoint.Name, ID: state.freeID()})
 		}
 	}
-	if !s.leaving() {
+	if !state.Dying { // then a storage that is not said has been detached
 		for _, spec := range s.charm.Storage {
 			s.addStorages(spec)
 		}

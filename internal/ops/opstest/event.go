@@ -155,5 +155,5 @@ func Action(name string, params map[string]any) Event {
 	return Event{hook: juju.Hook{Kind: juju.Action, Name: name}, params: params}
 }
 
-// Names of the hook's objects, as messages write them.
+// relationID is a relation's id as Juju writes it.
 func relationID(endpoint string, id int) string { return fmt.Sprintf("%s:%d", endpoint, id) }

@@ -124,7 +124,7 @@ func TestRules(t *testing.T) {
 		{"storage of an event is declared", opstest.State{}, opstest.StorageAttached("nope/0"), `storage "nope" is not in metadata.yaml`},
 		{"storage of an event is in the state", opstest.State{}, opstest.StorageAttached("data/7"), `the state has no storage "data/7"`},
 		{"storage of an event is there", opstest.State{Storages: []opstest.Storage{{Name: "data", Pending: true}}}, opstest.StorageAttached("data/0"), `storage "data/0" is Pending`},
-		{"a dying unit gets no storage", opstest.State{Dying: true}, opstest.StorageAttached("data/0"), `the unit is Dying`},
+		{"a dying unit gets no storage", opstest.State{Dying: true, Storages: []opstest.Storage{{Name: "data"}}}, opstest.StorageAttached("data/0"), `the unit is Dying`},
 
 		// secrets
 		{"secret of an event is in the state", opstest.State{}, opstest.SecretChanged("nope"), `the state has no secret "nope"`},

@@ -133,7 +133,7 @@ type (
 )
 
 // Storage is a storage instance of the unit. A storage of metadata.yaml with
-// too few instances here gets what it must have.
+// too few instances here gets what it must have, but not in a Dying unit.
 type Storage struct {
 	Name  string
 	Index int // the number in "data/0"

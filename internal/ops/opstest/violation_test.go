@@ -153,6 +153,24 @@ func TestRunFailsTheTest(t *testing.T) {
 			charm.Run(t, calls("relation-ids", "nope"), opstest.State{}, opstest.Start())
 		}, `start: relation-ids: endpoint "nope" is not in metadata.yaml`},
 		{"second run that writes", func(t testing.TB) { charm.Twice(t, restless, opstest.State{}, opstest.Start()) }, "second run: start wrote: status-set -- waiting again"},
+		{"second run that fails", func(t testing.TB) {
+			runs := 0
+			charm.Twice(t, does(func(context.Context, *ops.Unit) error {
+				if runs++; runs > 1 {
+					return fmt.Errorf("deliberate")
+				}
+				return nil
+			}), opstest.State{}, opstest.Start())
+		}, "second run: start: hook failed: deliberate"},
+		{"event that comes once, and then another", func(t testing.TB) {
+			charm.Twice(t, restless, opstest.State{Relations: []opstest.Relation{{Endpoint: "db"}}}, opstest.RelationBroken("db"))
+		}, "second run: update-status wrote: status-set -- waiting again"},
+		{"event that comes once, and then the end", func(t testing.TB) {
+			charm.Twice(t, restless, opstest.State{Dying: true, Relations: []opstest.Relation{{Endpoint: "db"}}}, opstest.RelationBroken("db"))
+		}, "second run: stop wrote: status-set -- waiting again"},
+		{"event that comes once, and nothing else", func(t testing.TB) {
+			charm.Twice(t, web{}, opstest.State{Dying: true, Storages: []opstest.Storage{{Name: "data"}}, Relations: []opstest.Relation{{Endpoint: "db"}}}, opstest.StorageDetaching("data/0"))
+		}, "second run: data-storage-detaching data/0 cannot come twice, and stop not after it (use Run): impossible stop"},
 		{"link of a chain", func(t testing.TB) {
 			charm.Chain(t, web{}, opstest.State{}, opstest.Start(), opstest.Remove())
 		}, "impossible remove: it comes only to a unit that goes away"},
