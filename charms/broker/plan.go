@@ -83,8 +83,8 @@ func (s Snapshot) Offer() (name string, initialised bool) {
 }
 
 // decide is what the leader should write but for the turn, given what is; for
-// the others, what it has written. It is false if the databag is garbage: a human has to look at
-// it.
+// the others, what it has written. It is false if the databag is garbage: a
+// human has to look at it.
 func decide(s Snapshot) (cluster, bool) {
 	wanted := s.Peers.Decision.Held
 	if !s.Leader || s.Peers.Decision.Problem != nil {

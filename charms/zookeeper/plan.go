@@ -153,9 +153,9 @@ func change(s Snapshot) zk.Change {
 }
 
 // decide is what the leader should write but for the turn, given what is; for
-// the others, what it has written. It is false if the databag is garbage of which nobody knows
-// better: a human has to look at it, a new ensemble beside the old would be
-// worse.
+// the others, what it has written. It is false if the databag is garbage of
+// which nobody knows better: a human has to look at it, a new ensemble beside
+// the old would be worse.
 func decide(s Snapshot) (cluster, bool) {
 	wanted := s.Peers.Decision.Held
 	if !s.Leader {
