@@ -34,7 +34,7 @@ replay: ## Play the simulator's history of one seed again (SEED=7)
 	@go test ./tests/simulation -run 'TestSimulation$$' -count=1 -seed $(SEED)
 
 .PHONY: bench
-bench: build ## Measure deploy to first message, and one hook, against their peers
+bench: build ## Measure deploy to first message, and one hook, against their peers and Python
 	@go run ./tests/bench -build $(BUILD)
 
 .PHONY: build
