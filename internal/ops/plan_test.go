@@ -120,6 +120,25 @@ func TestStepFails(t *testing.T) {
 	}
 }
 
+// What a later round takes back is not written.
+func TestRoundsTakeBack(t *testing.T) {
+	t.Parallel()
+	world := seed()
+	world.Relations[0].UnitData, world.State = map[string]string{"a": "1", "gone": "1"}, map[string]string{"k": "1"}
+	s := newStage(t, world)
+	in(t, s, updateStatus, func(ctx context.Context, u *ops.Unit) error {
+		for _, data := range []ops.Bag{{"a": "2", "new": "1"}, {"a": "1", "gone": "1"}} {
+			if _, err := u.Apply(ctx, ops.Plan{Databags: []ops.Databag{{Relation: "db:4", Data: data}}}); err != nil {
+				return err
+			}
+		}
+		return errors.Join(u.SetState(ctx, "k", "2"), u.SetState(ctx, "x", "1"), u.SetState(ctx, "k", "1"), u.SetState(ctx, "x", ""))
+	})
+	if writes := s.writes(); len(writes) > 0 {
+		t.Errorf("wrote %v", writes)
+	}
+}
+
 // Keys that Juju or another part of the charm writes stay; those that are not
 // wanted any more go.
 func TestDatabagKeys(t *testing.T) {

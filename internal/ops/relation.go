@@ -224,11 +224,9 @@ func (u *Unit) writeBag(ctx context.Context, want Databag) error {
 		}
 	}
 	u.bags[key] = next
-	pending := u.writes[key]
-	if pending == nil {
-		pending = Bag{}
-		u.writes[key] = pending
+	// What an earlier round of this hook wanted may be as it was before.
+	if u.writes[key] = difference(u.committed[key], next); len(u.writes[key]) == 0 {
+		delete(u.writes, key)
 	}
-	maps.Copy(pending, diff)
 	return nil
 }

@@ -34,7 +34,8 @@ type Unit struct {
 	containers map[string]pebble.Pebble
 	goal       *Goal
 	bags       map[bagKey]Bag
-	state      Bag
+	state      Bag // with what waits for the flush
+	stored     Bag // without
 	ports      []string
 	owned      map[string]*OwnSecret // by ID
 
@@ -273,7 +274,7 @@ func (u *Unit) State(ctx context.Context) (Bag, error) {
 		if state == nil {
 			state = Bag{}
 		}
-		u.state = state
+		u.state, u.stored = state, state
 	}
 	return u.state, nil
 }
@@ -298,6 +299,9 @@ func (u *Unit) SetState(ctx context.Context, key, value string) error {
 		state[key] = value
 	}
 	u.state, u.stateDiff[key] = state, value
+	if u.stored[key] == value {
+		delete(u.stateDiff, key)
+	}
 	return nil
 }
 
