@@ -41,6 +41,7 @@ const (
 	stepSecret = "make the password of ZooKeeper's super user"
 	stepChange = "change ZooKeeper's members"
 	stepHold   = "leave ZooKeeper's members"
+	stepStop   = "stop ZooKeeper, which was never in an ensemble"
 	stepMove   = "start ZooKeeper on its new first members"
 )
 
@@ -55,6 +56,8 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 			p.Steps[i].Run = h.changeMembers
 		case stepHold:
 			p.Steps[i].Run = h.hold
+		case stepStop:
+			p.Steps[i].Run = h.stop
 		case stepMove:
 			p.Steps[i].Run = h.move
 		}
@@ -69,6 +72,8 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		switch {
 		case !s.Dying:
 			p.Statuses = append(p.Statuses, waitingForPeers)
+		case s.strayed():
+			p.Steps = append(p.Steps, ops.Step{Name: stepStop})
 		case mustHold(s):
 			// Juju breaks it before the end if the agent was restarted. Then only
 			// the others can take this server out.
@@ -97,6 +102,8 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 	}
 
 	switch {
+	case s.strayed():
+		p.Steps = append(p.Steps, ops.Step{Name: stepStop})
 	case mustHold(s):
 		p.Steps = append(p.Steps, ops.Step{Name: stepHold})
 	case s.Failure != "":
@@ -112,6 +119,22 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 	}
 	p.Statuses = append(p.Statuses, statuses(s, wanted, lock)...)
 	return p
+}
+
+// strayed says that this unit goes and its server, which was never in an
+// ensemble, runs: it might help to make the first one when no hook of the unit
+// is left to take it out again.
+func (s Snapshot) strayed() bool {
+	return s.leaves() && s.State.Up && s.State.Running && !s.State.Version && s.Mode == ""
+}
+
+// stop stops the server.
+func (h *Hook) stop(ctx context.Context) error {
+	err := h.unit.Container(Container).Stop(ctx, service)
+	if pebble.Unavailable(err) {
+		return nil // then it runs no more
+	}
+	return err
 }
 
 // mustHold says that this unit goes, its server's vote still counts and this

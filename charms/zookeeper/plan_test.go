@@ -339,6 +339,15 @@ func TestPlan(t *testing.T) {
 			want: outline{Steps: []string{stepHold}},
 		},
 		{
+			name: "a dying unit stops a server that was never in an ensemble",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Mode, s.Digest = 2, []int{0, 1}, true, "", ""
+				s.Peers = ops.Peers[member, cluster]{}
+				s.State.Version, s.State.Dynamic = false, firstDynamicPath
+			},
+			want: outline{Steps: []string{stepStop}},
+		},
+		{
 			name: "a dying unit that does not vote any more lets go",
 			change: func(s *Snapshot) {
 				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Digest = 2, []int{0, 1}, true, true, ""
