@@ -107,8 +107,8 @@ type restart struct {
 	began time.Time
 }
 
-// patience with a unit that was to restart and does not come back, after which
-// another one may.
+// oneAtATime is how long a unit that does not come back from its restart keeps
+// others from theirs, at least: then it may have lost its turn.
 const oneAtATime = rolling.Lease/2 - 2*time.Minute
 
 // stopping is told of a daemon that does its job and is stopped by a charm: of

@@ -13,6 +13,10 @@
 // become active, within a bounded number of hooks. At last nothing may happen
 // any more: one more update-status of every unit writes nothing. After each
 // hook the invariants in invariant.go must hold.
+//
+// Not played are the ledgers that bookies store, and so nothing of what is lost
+// with a bookie; a bookie that hangs with its HTTP server alive, which was seen
+// with Pulsar's metadata driver only; and the network between pods.
 package simulation
 
 import (
