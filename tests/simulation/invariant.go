@@ -112,7 +112,8 @@ type restart struct {
 const oneAtATime = rolling.Lease/2 - 2*time.Minute
 
 // stopping is told of a daemon that does its job and is stopped by a charm: of
-// those of an application one at a time may be down so.
+// those of an application one at a time may be down so. live forgets who serves
+// again, whatever takes it down later.
 func (w *world) stopping(service, unit string) {
 	if w.acting != unit || w.model.Life(unit) != "alive" {
 		return

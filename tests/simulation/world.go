@@ -182,6 +182,11 @@ func (w *world) live() {
 	for _, unit := range w.names() {
 		w.pods[unit].watch()
 	}
+	for service, last := range w.restarting {
+		if w.serves(service, last.unit) {
+			delete(w.restarting, service)
+		}
+	}
 }
 
 // names are the units with pods, sorted.
