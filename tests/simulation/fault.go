@@ -30,8 +30,11 @@ func (w *world) faults() []event {
 	}
 	w.modelFaults(add)
 	unit := choose(w, w.names())
+	if len(w.busy) > 0 && w.chance(30) {
+		unit = choose(w, sorted(w.busy))
+	}
 	p := w.pods[unit]
-	if !p.up {
+	if p == nil || !p.up {
 		return list
 	}
 	if !w.busy[unit] {
@@ -53,7 +56,11 @@ func (w *world) faults() []event {
 	if !c.up {
 		return list
 	}
-	add("container lost: "+c.name, unit, c.kill)
+	if w.busy[unit] {
+		add("container lost in its unit's hook", unit+" "+c.name, c.kill)
+	} else {
+		add("container lost: "+c.name, unit, c.kill)
+	}
 	if _, ok := c.fake.Process(c.name); ok {
 		add("service killed: "+c.name, unit, func() { w.killService(c, c.name) })
 		add("watch killed: "+c.name, unit, func() { w.killService(c, c.name+"-watch") })
@@ -182,7 +189,7 @@ func troubles() []string {
 		"action run", "answer to a change of membership lost", "application removed", "bookie forgets to register",
 		"change of membership refused: no quorum of the new members", "charm container restarted", "charm refreshed",
 		"check fails and recovers", "config repaired", "config set", "config set wrong", "container lost: bookie",
-		"container lost: broker", "container lost: client", "container lost: zookeeper", "disk lost: bookie", "disk lost: zookeeper",
+		"container lost: broker", "container lost: client", "container lost: zookeeper", "container lost in its unit's hook", "disk lost: bookie", "disk lost: zookeeper",
 		"foreign application", "foreign application removed", "garbage in a databag", "initialisation ends half-way",
 		"leader changed", "membership changed by another", "no leader", "pod lost", "pod replaced", "relation removed", "resolved",
 		"scale", "Service moved", "service killed: bookie", "service killed: broker", "service killed: client",
