@@ -25,12 +25,9 @@ var (
 	only Options
 )
 
-// defaultSeeds is the number of histories of an ordinary test run, enoughSeeds
-// the number in which every trouble and every surprise must have come.
-const (
-	defaultSeeds = 100
-	enoughSeeds  = 2000
-)
+// defaultSeeds is the number of histories of an ordinary test run. In so many
+// every trouble and every surprise must have come.
+const defaultSeeds = 2000
 
 func TestMain(m *testing.M) {
 	only = Options{Skip: Steps{}, Smooth: Steps{}, Without: Kinds{}}
@@ -83,7 +80,7 @@ func TestSimulation(t *testing.T) {
 	if sum.enough() {
 		t.Errorf("stopped after %d failures", sum.failures)
 	}
-	if *seeds < enoughSeeds || sum.failures > 0 {
+	if *seeds < defaultSeeds || sum.failures > 0 {
 		return
 	}
 	for _, what := range surprises() {
