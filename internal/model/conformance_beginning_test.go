@@ -112,7 +112,7 @@ var openings = []opening{
 		case len(b.relations) > 0 && b.relations[len(b.relations)-1].endpoint == name:
 			rel := b.relations[len(b.relations)-1]
 			rel.units = append(rel.units, m[1])
-		default:
+		case name != "db" && name != "zk":
 			b.storages = append(b.storages, m[1])
 		}
 	}),
@@ -143,11 +143,44 @@ func openingOf(text string) (b *beginning, rest []string) {
 	return b, rest
 }
 
+// loosely is a clause about who is there, in other words than those above: the
+// hooks tell who it is.
+var loosely = regexp.MustCompile(`\b(?:applications?|units?|uniters?|deployed|created|real|leaders?)\b`)
+
+// complete fills in what the first sentence leaves open and the hooks before
+// the next input show: which units there are, who leads, a peer relation.
+func (r *replay) complete(b *beginning) {
+	named := b.unit != ""
+	for _, h := range r.trace.Hooks {
+		unit := r.trace.who(h)
+		if h.After > 1 || app(unit) != "pulsar" {
+			continue
+		}
+		if !named && h.Hook == "install" {
+			b.units = max(b.units, ordinal(unit)+1)
+			if b.unit == "" || ordinal(unit) < ordinal(b.unit) {
+				b.unit = unit
+			}
+		}
+		if b.leader == "" && h.Hook == "leader-elected" {
+			b.leader = unit
+		}
+		b.peer = b.peer || h.Hook == "peers-relation-created"
+	}
+}
+
 // readBeginning makes the world of the first sentence. What is not about how
 // it begins happens just before the agents start, but for notices: a container
 // has them only once its pod is there.
 func (r *replay) readBeginning(text string) {
-	b, later := openingOf(text)
+	b, rest := openingOf(text)
+	var later []string
+	for _, clause := range rest {
+		if _, ok := (&sentence{replay: r}).parse(clause); ok || !loosely.MatchString(clause) {
+			later = append(later, clause)
+		}
+	}
+	r.complete(b)
 	if b.unit == "" {
 		r.wrong("cannot read input %d: %q", r.at+1, text)
 		return

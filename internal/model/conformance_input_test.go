@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,6 +20,7 @@ type sentence struct {
 	list     string   // what a bare word is one more of: action, relation, notice, storage
 	place    string   // container
 	notes    string   // in brackets behind the clause
+	undo     func()   // takes the last write back
 	removed  bool     // the relation or application spoken of is being removed
 }
 
@@ -82,7 +84,9 @@ func (s *sentence) bare(name string) {
 	switch {
 	case s.list == "storage":
 		s.storage(name)
-	case s.endpoint != "":
+	case app(name) == "pulsar" && s.m.units[name] != nil:
+		s.unit = name
+	case s.endpoint != "" || s.relation(endpoint(name)) != nil:
 		s.remote = append(s.remote, name)
 		s.enters(name, endpoint(name), nil)
 	default:
@@ -235,12 +239,31 @@ func (s *sentence) wrote(unit, pairs, appPairs, back string) {
 	if pairs == "" {
 		data = s.learnUnit(unit, s.endpoint)
 	}
+	s.undo = s.undoing(unit, s.endpoint)
 	s.writes(unit, s.endpoint, data)
 	if appPairs != "" {
 		s.wroteApp(app(unit), appPairs)
 	}
 	if back != "" {
 		s.writes(unit, s.endpoint, pairsOf(back))
+	}
+}
+
+// undoing writes back what the databag holds now.
+func (s *sentence) undoing(owner, endpoint string) func() {
+	rel := s.relation(endpoint)
+	if rel == nil || rel.Bags[owner] == nil {
+		return func() {}
+	}
+	before := rel.Bags[owner].Data
+	return func() {
+		data := maps.Clone(before)
+		for key := range rel.Bags[owner].Data {
+			if _, had := before[key]; !had {
+				data[key] = ""
+			}
+		}
+		s.writes(owner, endpoint, data)
 	}
 }
 
@@ -270,6 +293,7 @@ func (s *sentence) wroteApp(owner, pairs string) {
 	if pairs == "" {
 		data = s.learnApp(owner, endpoint(owner))
 	}
+	s.undo = s.undoing(owner, endpoint(owner))
 	s.writes(owner, endpoint(owner), data)
 }
 
@@ -296,7 +320,7 @@ func (r *replay) read(i int) {
 		r.readBeginning(text)
 		return
 	}
-	s := &sentence{replay: r, unit: r.trace.unit()}
+	s := &sentence{replay: r, unit: r.trace.unit(), undo: func() {}}
 	for _, clause := range clauses(text) {
 		s.do(clause)
 	}
@@ -344,9 +368,10 @@ var (
 	relationsAdded = regexp.MustCompile(`^relations (.*) added$`)
 	oneRelation    = regexp.MustCompile(`(?:^|and |, )([a-z]+)(?: \(([^)]*)\))?`)
 	listed         = regexp.MustCompile(`revisions?(?: \d+,?)+$`)
-	circumstance   = regexp.MustCompile(` (?:while|before|after|during|until|without|because|in the middle|in mid|at the same|by) `)
-	adverb         = regexp.MustCompile(` (?:twice|in quick succession|in one commit|at once|meanwhile|quickly|too|again|now)$`)
+	circumstance   = regexp.MustCompile(` (?:while|before|after|during|until|without|because|as before|in the middle|in mid|at the same|by|of (?:charm )?revision|with the (?:new|old)|for (?:the )?unit)\b`)
+	adverb         = regexp.MustCompile(` (?:twice|in quick succession|in one commit|at once|meanwhile|quickly|too|again|now|waiting|pending)$`)
 	labelled       = regexp.MustCompile(`^([A-Za-z][A-Za-z' -]*): (.+)$`)
+	foreword       = regexp.MustCompile(`^(?:while|before|after|during|until|without|because|in) (.+)$`)
 	joints         = []string{" and then ", " and ", " then ", " while ", " meanwhile ", " but ", " - ", " -- ", ": "}
 )
 
@@ -378,12 +403,7 @@ func (s *sentence) parse(clause string) ([]func(), bool) {
 			}}, true
 		}
 	}
-	if m := labelled.FindStringSubmatch(main); m != nil {
-		if steps, ok := s.parse(clause[strings.Index(clause, ": ")+2:]); ok {
-			return steps, true
-		}
-	}
-	for _, prefix := range []string{"meanwhile ", "then ", "and ", "also ", "again ", "at once ", "later "} {
+	for _, prefix := range []string{"meanwhile ", "then ", "and ", "also ", "again ", "at once ", "at the same time ", "later ", "with "} {
 		if rest, found := strings.CutPrefix(clause, prefix); found {
 			if steps, ok := s.parse(rest); ok {
 				return steps, true
@@ -405,6 +425,11 @@ func (s *sentence) parse(clause string) ([]func(), bool) {
 			from = i + len(joint)
 		}
 	}
+	if m := labelled.FindStringSubmatch(main); m != nil {
+		if steps, ok := s.parse(clause[strings.Index(clause, ": ")+2:]); ok {
+			return steps, true
+		}
+	}
 	if bare := adverb.ReplaceAllString(clause, ""); bare != clause {
 		if steps, ok := s.parse(bare); ok {
 			return steps, true
@@ -412,6 +437,16 @@ func (s *sentence) parse(clause string) ([]func(), bool) {
 	}
 	if at := circumstance.FindStringIndex(clause); at != nil {
 		return s.parse(clause[:at[0]])
+	}
+	if m := foreword.FindStringSubmatch(clause); m != nil {
+		// "while down db/0 writes": the circumstance is of any length.
+		words := strings.Fields(m[1])
+		for i := range words {
+			if steps, ok := s.parse(strings.Join(words[i:], " ")); ok {
+				return steps, true
+			}
+		}
+		return nil, !unitName.MatchString(clause) && !strings.Contains(clause, "=")
 	}
 	return nil, false
 }

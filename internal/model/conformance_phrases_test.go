@@ -17,7 +17,10 @@ type phrase struct {
 func p(form string, mean func(s *sentence, m []string)) phrase {
 	form = strings.NewReplacer(
 		"UNIT", `([a-z][a-z0-9-]*/\d+)`, "PAIRS", `([a-z][a-z0-9-]*=\S*(?:(?: and|,) [a-z][a-z0-9-]*=\S*)*)`,
-		"KEY", `([a-z][a-z0-9.-]*)`, "ID", `([0-9a-v]{20})`, "APPDATA", `app(?:lication)? (?:data|bag)(?:bag)?`,
+		"KEY", `([a-z][a-z0-9.-]*)`, "ID", `([0-9a-v]{20})`,
+		"ENDS", `(?:pulsar|db|zk)(?::[a-z]+)?(?: and)? (?:pulsar|db|zk)(?::[a-z]+)?`,
+		"LEADER", `(?:the )?(?:(?:remote |peer |db |zk |db's |zk's )?leader(?: of (?:db|zk|pulsar))?|remote app(?:lication)?)`,
+		"HOOK", `(?:install|start|stop|remove|action|(?:[a-z-]+-)?(?:changed|joined|created|departed|broken)|[a-z-]+-(?:ready|elected|charm|attached|detaching|notice|rotate|expired))`, "APPDATA", `app(?:lication)? (?:data|bag)(?:bag)?`,
 	).Replace(form)
 	return phrase{regexp.MustCompile(`^(?:` + form + `)$`), mean}
 }
@@ -27,11 +30,12 @@ func nothing(*sentence, []string) {}
 // phrases are all forms, the special before the general.
 var phrases = []phrase{
 	// What does not change the model, or is told by the hooks.
-	p(`nothing(?: else)? (?:changed|happens)(?: meanwhile)?|unit will restart|empty local directory|pod not yet replaced|(?:the )?(?:old |new )?(?:pod|agent|unit) (?:is )?(?:still )?(?:in error|runs|idle|busy)`, nothing),
+	p(`nothing(?: else)? (?:changed|happens)(?: meanwhile)?|unit will restart|empty local directory|pod not yet replaced|(?:the )?(?:old |new )?(?:pod|agent|unit) (?:is )?(?:still )?(?:in error|runs|idle|busy|goes on|lives on|stays|keeps running)|the leader`, nothing),
 	p(`(?:the |both )?containers? (?:is |are )?(?:still )?(?:up|running)(?: already)?|no change(?: of content)?|one write|same content.*`, nothing),
-	p(`(?:the |its |[a-z/0-9]+'s )?(?:new )?(?:hook|[a-z-]+-(?:changed|joined|created|departed|broken|ready|elected|charm|attached|detaching|notice|rotate)|install|start|stop|remove|action)(?: hook)? (?:fails?|succeeds?|exits \d+|is slow)(?: (?:again|once|twice|three times|for good))?`, nothing),
+	p(`(?:the |its |[a-z/0-9]+'s )?(?:new )?(?:hook|HOOK)(?:(?:, | and )HOOK)*(?: hook)? (?:fails?|succeeds?|exits \d+|(?:is |are )?(?:slow|skipped|retried|run again))(?: (?:again|once|twice|three times|for good|now))?(?: each)?|install|leader-elected|config-changed|start|upgrade-charm`, nothing),
 	p(`(?:dispatch|(?:the )?hook(?:'s process)?) (?:is )?killed(?: with SIGKILL| by the kernel)?|SIGKILL`, nothing),
 	p(`(?:(?:the )?(?:hook|charm) (?:writes|does|calls|wrote).*|the hook did not.*)`, nothing),
+	p(`(?:[^=]* )?(?:writes?|commits?|sets?)\b[^=]* (?:the )?(?:same|nothing|without (?:any )?changes?)\b[^=]*|no-op write.*|write that changes nothing|(?:a |one )?(?:write|revert|change)`, nothing),
 	p(`(?:the )?(?:unit|UNIT)(?: is)?(?: dead)?,? ?removed from the model|(?:its |the )?pod (?:is )?(?:deleted|gone|removed)`, nothing),
 
 	// Pods and agents.
@@ -45,7 +49,7 @@ var phrases = []phrase{
 		s.down(s.whose(m))
 		s.pod(s.unit, true)
 	}),
-	p(`in place|is started again|(?:the )?(?:charm container|agent)(?: of (?:UNIT|the old pod))? (?:restarts|(?:is |comes )up again|starts again|is started again|is restarted)(?: in place)?|dies and is started again`,
+	p(`in place|is started again|(?:the )?(?:charm container|agent)(?: of (?:UNIT|(?:the |a )?(?:old |non-)?(?:pod|leader|unit)))? (?:restarts|(?:is |comes )up again|starts again|is started again|is restarted)(?: in place)?|dies and is started again`,
 		func(s *sentence, m []string) { s.pod(s.whose(m), false) }),
 	p(`(?:the )?charm container(?: of UNIT)? dies and is started again`, func(s *sentence, m []string) { s.pod(s.whose(m), false) }),
 	p(`(?:its |the )?agent(?: of UNIT)? starts`, func(s *sentence, m []string) { s.pod(s.whose(m), true) }),
@@ -143,7 +147,7 @@ var phrases = []phrase{
 		s.lead(s.another())
 		s.lead(s.unit)
 	}),
-	p(`(?:the )?lease (?:moves|goes) to UNIT`, func(s *sentence, m []string) { s.lead(m[1]) }),
+	p(`(?:the )?lease (?:moves|goes) to UNIT|(?:leadership )?back to UNIT`, func(s *sentence, m []string) { s.lead(m[1] + m[2]) }),
 	p(`leadership (?:moves|goes) to UNIT and back(?: to UNIT)?(?: again)?`, func(s *sentence, m []string) {
 		before := s.m.Leader("pulsar")
 		s.lead(m[1])
@@ -152,7 +156,7 @@ var phrases = []phrase{
 		}
 		s.lead(before)
 	}),
-	p(`(?:its|the|UNIT's) lease ends|(?:the )?lease of UNIT ends|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
+	p(`(?:its|the|UNIT's) lease (?:ends|expires)|(?:the )?lease of UNIT (?:ends|expires)|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
 
 	// The operator.
 	p(`(?:juju )?config(?:uration)? PAIRS(?: again)?(?: and (?:then )?(?:back|back again|reset)(?: to PAIRS)?)?`, func(s *sentence, m []string) {
@@ -179,11 +183,16 @@ var phrases = []phrase{
 		charm.Revision++
 		s.ok(s.m.Refresh("pulsar", &charm, nil))
 	}),
-	p(`(?:charm )?revision \d+|CharmModifiedVersion \d+|label \S+|consumed with label \S+|(?:latest |at )revision \d+`, nothing),
+	p(`charm revision \d+|CharmModifiedVersion \d+|label \S+|consumed with label \S+|at revision \d+`, nothing),
+	p(`revision (\d+)`, func(s *sentence, m []string) { // of a secret, else of the charm
+		if s.consumed("") != "" || s.lastSecret != "" {
+			s.revises(m[0], m[1])
+		}
+	}),
 	p(`(?:each|every) (?:failed|failing) hook is (?:skipped|resolved(?: with)? --no-retry)`, func(s *sentence, m []string) { s.skipping = true }),
-	p(`(?:juju )?resolved(?: (--no-retry))?(?: again| once more)?(?: for each)?`, func(s *sentence, m []string) {
-		if s.m.units[s.unit].inError() {
-			s.ok(s.m.Resolved(s.unit, m[1] == ""))
+	p(`(?:juju )?resolved?(?: UNIT)?(?: --no-retry)?(?: UNIT)?(?: with retry| again| once more)?(?: for (?:each|HOOK))?`, func(s *sentence, m []string) {
+		if unit := s.whose(m); s.m.units[unit].inError() {
+			s.ok(s.m.Resolved(unit, !strings.Contains(m[0], "--no-retry")))
 		}
 	}),
 	p(`(?:an? |three |two )?actions?(?: (act-[a-z]+))?(?: (?:is |are )?(?:queued|enqueued|run|waits?))?(?: (?:during|in|while) .*)?`, func(s *sentence, m []string) {
@@ -225,8 +234,19 @@ var phrases = []phrase{
 		s.lastSecret = m[2]
 		s.m.removeSecret(s.m.secrets[m[2]], 0)
 	}),
+	p(`(?:the )?(?:consumed )?secret (?:is )?(?:deleted|removed)(?: by .*)?|(?:the |its )?owner (?:removes|deletes) (?:the )?secret`, func(s *sentence, m []string) {
+		id := s.consumed("")
+		if id == "" {
+			id = s.about("")
+		}
+		if s.m.secrets[id] == nil {
+			s.ok(fmt.Errorf("no such secret"))
+			return
+		}
+		s.m.removeSecret(s.m.secrets[id], 0)
+	}),
 	p(`(?:the )?secret ID: revisions? ((?:\d+(?:, | and )?)+)`, func(s *sentence, m []string) { s.revises(m[0], m[2]) }),
-	p(`(?:unit |UNIT )?(?:consumes|reads|knows|tracks) (?:the )?secret ID.*`, func(s *sentence, m []string) {
+	p(`(?:unit |UNIT )?(?:has )?(?:consumes|reads?|knows|tracks|consumed) (?:the )?secret ID.*`, func(s *sentence, m []string) {
 		if s.m.secrets[m[2]] == nil {
 			s.owned("consumed", m[2])
 		} else {
@@ -254,9 +274,9 @@ var phrases = []phrase{
 			s.m.markObsolete(sec, sec.revision(number))
 		}
 	}),
-	p(`(?:(?:the )?(?:owner|UNIT|KEY)(?: of (?:secret )?ID)? (?:makes|creates|writes|adds|publishes) )?(?:the )?(?:secret |new )?(?:ID gets )?revisions? ((?:\d+(?:, | and )?)+)(?: of (?:the )?(?:secret )?(?:ID|secret))?(?: (?:is |are )?(?:made|created|added|published|written|appears?|comes?|there|to see))?(?: (?:while|meanwhile|in) .*)?`,
+	p(`(?:(?:the )?(?:owner|UNIT|KEY)(?: of (?:secret )?ID)? (?:makes|creates|writes|adds|publishes) )?(?:the )?(?:secret |new |latest )?(?:ID (?:gets|has) )?revisions? ((?:\d+(?:, | and )?)+)(?: of (?:the )?(?:secret )?(?:ID|secret))?(?: (?:is |are )?(?:made|created|added|published|written|appears?|comes?|there|to see))?(?: (?:while|meanwhile|in) .*)?`,
 		func(s *sentence, m []string) { s.revises(m[0], m[5]) }),
-	p(`(?:the )?secret(?: ID)? (?:changes|gets a new revision|is updated)(?: again)?|a (?:new|further) revision(?: of (?:secret )?ID)?`, func(s *sentence, m []string) {
+	p(`(?:the )?secret(?: ID)? (?:changes|(?:gets|has) a new revision|is updated)(?: again)?|a (?:new|further) revision(?: of (?:secret )?ID)?`, func(s *sentence, m []string) {
 		sec := s.m.secrets[s.consumed(m[1]+m[2])]
 		if sec == nil {
 			s.ok(fmt.Errorf("no such secret"))
@@ -268,10 +288,21 @@ var phrases = []phrase{
 	// Relations.
 	p(`(?:a )?(?:new |second |third |further )?(?:the )?relations? (?:to |with )?(db|zk)(?::[a-z]+)?(?: (?:to|between|of|with) (?:pulsar|db|zk)(?: and (?:pulsar|db|zk))?)? (?:is |are )?(?:added|created)(?: again)?(?: with (.*))?|(?:juju )?(?:integrate|relate) (?:pulsar )?(db|zk)(?: pulsar)?`,
 		func(s *sentence, m []string) { s.added(m[1]+m[3], m[2]+" "+s.notes) }),
+	p(`(?:juju )?(?:integrate|relate) ENDS|(?:the )?(?:relation )?ENDS (?:is |are )?(?:added|created|related|integrated)|(?:a |the )?relation(?: db| zk)? (?:is )?(?:added|created) between ENDS`,
+		func(s *sentence, m []string) {
+			name := "db"
+			if strings.Contains(m[0], "zk") {
+				name = "zk"
+			}
+			s.added(name, s.notes)
+		}),
 	p(`relation (db|zk) with (.*?) (?:is )?added`, func(s *sentence, m []string) { s.added(m[1], m[2]+" "+s.notes) }),
 	p(`(?:the )?relation (db|zk) (?:is )?(?:being )?(?:removed|dying|set dying)(?: again)?|(?:juju )?remove-relation(?: (?:pulsar )?(db|zk))?`, func(s *sentence, m []string) {
 		if name := m[1] + m[2]; name != "" {
 			s.endpoint = name
+		}
+		if s.endpoint == "" {
+			s.endpoint = s.appOwner("")
 		}
 		s.removed = true
 		s.ok(s.m.RemoveRelation("pulsar:"+s.endpoint, s.endpoint))
@@ -299,12 +330,13 @@ var phrases = []phrase{
 		s.owner, s.remote, s.endpoint = m[1], []string{m[1]}, endpoint(m[1])
 		s.enters(m[1], s.endpoint, data)
 	}),
-	p(`(?:(?:the )?(?:peer |remote |old )?(?:unit )?)?UNIT (?:leaves?|departs?|left|is leaving|is being removed(?:: departure announced)?|announces (?:its )?departure|begins to die)(?: (?:the )?(?:relation|scope))?(?: too| again)?`, func(s *sentence, m []string) {
+	p(`(?:(?:the )?(?:peer |remote |old )?(?:unit )?)?UNIT (?:leaves?|departs?|left|dies|is leaving|is being removed(?:: departure announced)?|announces (?:its )?departure|begins to die)(?: (?:the )?(?:relation|scope))?(?: too| again)?`, func(s *sentence, m []string) {
 		s.owner, s.endpoint = m[1], endpoint(m[1])
 		s.leaves(m[1], s.endpoint)
 	}),
 	p(`departure announced`, nothing),
-	p(`(?:both|all)(?: remote)? units leave`, func(s *sentence, m []string) {
+	p(`(?:is |being )?(?:gone|removed)`, func(s *sentence, m []string) { s.gone(s.owner, endpoint(s.owner)) }),
+	p(`(?:both|all)(?: remote)? units leave|(?:the )?remote unit (?:leaves|departs|is gone)(?: too)?`, func(s *sentence, m []string) {
 		for _, rel := range s.m.rels {
 			for _, entry := range slices.Clone(rel.Scope) {
 				if entry.app != "pulsar" {
@@ -320,21 +352,29 @@ var phrases = []phrase{
 		}
 		s.enters(s.owner, endpoint(s.owner), data)
 	}),
-	p(`UNIT(?: is)? (?:gone|removed|dead)(?: and gone)?|UNIT (?:is )?(?:replaced|removed and created again)(?: by (?:a new|another) (?:unit|one) of (?:the same|that) name)?`, func(s *sentence, m []string) {
+	p(`UNIT(?: is)? (?:gone|removed|dead)(?: and gone)?|(?:remote )?(?:unit )?UNIT (?:(?:leaves|departs|dies) and )?(?:is )?(?:replaced|removed and created again)(?: by (?:a new|another) (?:unit |one )?(?:UNIT)?| under the same name)?(?: ?of (?:the same|that) name)?`, func(s *sentence, m []string) {
 		if m[1] != "" {
 			s.gone(m[1], endpoint(m[1]))
 			return
 		}
+		var data map[string]string
+		if strings.Contains(s.notes, "=") {
+			data = pairsOf(s.notes)
+		}
+		s.owner = m[2]
 		s.leaves(m[2], endpoint(m[2]))
-		s.enters(m[2], endpoint(m[2]), nil)
+		s.enters(m[2], endpoint(m[2]), data)
 	}),
 
 	// Databags.
 	p(`(?:(?:(?:the )?(?:peer )?UNIT|it) )?(?:writes?|sets?|reverts?(?: to)?|changes(?: it)?(?: back)?(?: to)?)(?: back)?(?: PAIRS)?(?: and APPDATA PAIRS)?(?: (?:in one (?:commit|transaction)|again|once more|back))?(?: and (?:then )?back to PAIRS)?`,
 		func(s *sentence, m []string) { s.wrote(m[1], m[2], m[3], m[4]) }),
 	p(`(?:UNIT writes (?:the )?)?same (?:data|content|value)s?(?: again)?`, nothing),
-	p(`(?:back|reverts?)(?: to)? PAIRS`, func(s *sentence, m []string) { s.wrote("", m[1], "", "") }),
-	p(`(?:(?:the )?(?:remote leader|remote app(?:lication)?|leader of KEY|leader|UNIT|KEY)(?:'s leader)? (?:writes|sets|changes) )?(?:its |the )?(?:(remote|peer|db|zk|pulsar) )?APPDATA(?: (?:is |becomes )?PAIRS)?(?: (?:is )?(?:written|changed|changes))?(?: again| back)?(?: and (?:then )?back to PAIRS)?`,
+	p(`(?:reverts?|undoes|takes back)(?: it| that| the write)?`, func(s *sentence, m []string) { s.undo() }),
+	p(`LEADER (?:writes|sets|changes) PAIRS`, func(s *sentence, m []string) { s.wroteApp(s.appOwner(m[0]), m[1]) }),
+	p(`UNIT:? PAIRS`, func(s *sentence, m []string) { s.wrote(m[1], m[2], "", "") }),
+	p(`(?:back|revert(?:s|ed)?)(?: to)? PAIRS`, func(s *sentence, m []string) { s.wrote("", m[1], "", "") }),
+	p(`(?:(?:LEADER|(?:the )?(?:remote leader|remote app(?:lication)?|leader of KEY|leader|UNIT|KEY)(?:'s leader)?) (?:writes|sets|changes) )?(?:its |the )?(?:(remote|peer|db|zk|pulsar) )?APPDATA(?: (?:is |becomes )?PAIRS)?(?: (?:is )?(?:written|changed|changes))?(?: again| back)?(?: and (?:then )?back to PAIRS)?`,
 		func(s *sentence, m []string) {
 			owner := s.appOwner(m[0])
 			s.wroteApp(owner, m[5])
@@ -342,15 +382,18 @@ var phrases = []phrase{
 				s.wroteApp(owner, m[6])
 			}
 		}),
-	p(`(?:(?:the )?(?:remote leader|remote app(?:lication)?|leader|UNIT|KEY) )?(?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:keys? of )?(?:its |the )?(?:(?:remote |peer )?APPDATA|whole APPDATA)(?: (?:again|KEY))?|(?:the )?(?:remote |peer |db )?APPDATA (?:is )?(?:emptied|cleared|removed|deleted|becomes empty|empty)(?: again)?|(?:UNIT|KEY|remote leader|remote app) (?:removes|deletes|unsets) KEY from (?:its |the )?APPDATA`,
+	p(`(?:(?:LEADER|(?:the )?(?:remote leader|remote app(?:lication)?|leader|UNIT|KEY)) )?(?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:keys? of )?(?:its |the )?(?:(?:remote |peer )?APPDATA|whole APPDATA)(?: (?:again|KEY))?|(?:the )?(?:remote |peer |db )?APPDATA (?:is )?(?:emptied|cleared|removed|deleted|becomes empty|empty|(?:is |becomes )?(?:\{\}|map\[\]))(?: again)?|(?:UNIT|KEY|remote leader|remote app) (?:removes|deletes|unsets) KEY from (?:its |the )?APPDATA`,
 		func(s *sentence, m []string) { s.emptied(s.appOwner(m[0]), "") }),
 	p(`(?:the )?UNIT (?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:unit )?(?:databag|bag|data|keys)(?: again)?`, func(s *sentence, m []string) { s.emptied(m[1], "") }),
 	p(`(?:the )?UNIT (?:removes|deletes|unsets|clears) (?:the )?(?:key )?KEY(?: again)?`, func(s *sentence, m []string) { s.emptied(m[1], m[2]) }),
+	p(`LEADER (?:removes|deletes|unsets|clears|empties) (?:its |the )?(?:only |last )?(?:app(?:lication)? )?(?:key )?KEY|LEADER sets KEY to (?:the )?empty(?: string)?`, func(s *sentence, m []string) {
+		s.emptied(s.appOwner(m[0]), m[1]+m[2])
+	}),
 	p(`(?:each|with|unit data) PAIRS`, func(s *sentence, m []string) {
 		for _, unit := range s.remote {
 			s.writes(unit, endpoint(unit), pairsOf(m[1]))
 		}
 	}),
 	p(`PAIRS(?: again| once more| too)?`, func(s *sentence, m []string) { s.wrote("", m[1], "", "") }),
-	p(`UNIT(?: in scope)?`, func(s *sentence, m []string) { s.bare(m[1]) }),
+	p(`(?:a )?(?:new )?(?:unit )?UNIT(?: in scope)?`, func(s *sentence, m []string) { s.bare(m[1]) }),
 }

@@ -72,7 +72,9 @@ func (r *replay) play() {
 		}
 	}
 	for i, h := range r.hooks {
-		apply(h.After)
+		if apply(h.After); r.problem != nil {
+			return
+		}
 		r.now = i
 		unit := r.trace.who(h)
 		hook, ok := r.expect(unit, h)

@@ -110,3 +110,90 @@ func readStoryHook(line string) (traceHook, error) {
 	known.RemoteData, known.RemoteAppData = h.RemoteData, h.RemoteAppData
 	return known, nil
 }
+
+// TestWordings replays the stories with some of their inputs said in other
+// words: they have to mean the same.
+func TestWordings(t *testing.T) {
+	t.Parallel()
+	for file, said := range map[string]map[string][]string{
+		"03c-databag-versions": {
+			"db/0 writes k=1 again (no change)": {"db/0 commits without changes", "no-op write: db/0 writes k=1", "write that changes nothing: db/0 writes k=1", "db/0 writes the same value"},
+			"remote leader writes app data v=1": {"remote leader writes the same app data", "no-op write of app data v=1", "db leader writes app data v=1 (as before)"},
+			"remote app data is emptied":        {"remote leader sets v to empty, app data {}", "db leader deletes v, app bag is empty now", "remote leader removes its only app key v", "remote leader empties app data"},
+			"remote leader writes app data v=2": {"remote leader writes v=2", "db's leader sets v=2"},
+		},
+		"05d-remote-unit-replaced-by-same-name": {
+			"db/0 leaves":            {"db/0 dies and is removed", "db/0 leaves and is replaced by a new db/0 (k=9)", "remote unit db/0 is replaced by another db/0 (k=9)", "db/0 removed and created again under the same name, k=9"},
+			"a new db/0 enters, k=9": {"new db/0 in scope, k=9"},
+		},
+		"07f-app-write-of-a-deposed-leader": {
+			"leadership moves pulsar/0 -> pulsar/1": {"leadership lost in mid-hook", "leadership lost, before the end of the hook", "leadership goes to pulsar/1 while the hook runs"},
+		},
+		"09b-leadership-gained-and-lost": {
+			"leadership moves pulsar/0 -> pulsar/1": {"and back to pulsar/1", "leadership lost again"},
+		},
+		"10h-sigterm-in-mid-hook": {
+			"pod deleted: SIGTERM; action act-one queued; relation zk added with zk/0; config a=2; db/0 writes k=2": {
+				"at the same time SIGTERM, with action act-one, relation zk added with zk/0, config a=2 and db/0 k=2 waiting",
+			},
+		},
+		"10j-restart-in-place-not-leader": {
+			"charm container is up again": {"agent of the non-leader restarts in place"},
+		},
+		"10l-first-hooks-skipped": {
+			"juju resolved --no-retry": {"juju resolve --no-retry", "operator: juju resolved --no-retry pulsar/0", "juju resolved --no-retry: the hook is skipped"},
+		},
+		"11f-upgrade-hooks-fail": {
+			"new pod": {"new pod of revision 2; upgrade-charm, config-changed and start fail once each", "new pod with the new charm"},
+		},
+		"15c-secrets-consumer": {
+			"consumed secret 9m4e2mr0ui3e8a215n5g exists":                                       {"pulsar/0 has read secret 9m4e2mr0ui3e8a215n5g (revision 1)"},
+			"revision 2 of secret 9m4e2mr0ui3e8a215n5g created":                                 {"secret 9m4e2mr0ui3e8a215n5g has revision 2", "latest revision 2", "revision 2"},
+			"secret 9m4e2mr0ui3e8a215n5g deleted":                                               {"the owner removes the secret", "consumed secret deleted"},
+			"charm container dies; meanwhile revision 5 of secret 9m4e2mr0ui3e8a215n5g created": {"charm container dies; while down revision 5"},
+		},
+		"20b-joined-fails-and-relation-removed": {
+			"relation db removed, db/0 leaves": {"juju remove-relation; remote unit leaves"},
+		},
+		"21b-dying-leader": {
+			"its lease ends: pulsar/0 is leader": {"controller: lease of pulsar/1 expires, pulsar/0 becomes leader"},
+		},
+		"22a-two-real-applications": {
+			"application pulsar deployed with 1 units at once, leader pulsar/0, peer relation false; all agents start": {
+				"two applications, pulsar (leader pulsar/0) and db (leader db/0), one real unit each; all agents start",
+				"application pulsar and application db deployed, one unit each, leaders pulsar/0 and db/0; agents start",
+				"pulsar/0 and db/0 deployed, both leaders; all agents start",
+				"applications pulsar (1 unit) and db (1 unit) deployed, leaders pulsar/0, db/0; all agents start",
+			},
+			"relation db added": {"relation db added between pulsar and db", "relation pulsar:db db:clients added", "juju integrate pulsar:db db:clients", "pulsar and db related"},
+		},
+	} {
+		data, err := os.ReadFile("testdata/derived/" + file + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for sentence, others := range said {
+			for _, other := range others {
+				t.Run(file+"/"+other, func(t *testing.T) {
+					t.Parallel()
+					story, err := readStory(string(data))
+					if err != nil {
+						t.Fatal(err)
+					}
+					found := false
+					for i := range story.Inputs {
+						if story.Inputs[i].What == sentence {
+							story.Inputs[i].What, found = other, true
+						}
+					}
+					if !found {
+						t.Fatalf("no input %q", sentence)
+					}
+					if err := explain(story, story.Hooks, story.Inputs, false); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+	}
+}
