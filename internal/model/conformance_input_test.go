@@ -87,7 +87,7 @@ func (s *sentence) bare(name string) {
 	case app(name) == "pulsar" && s.m.units[name] != nil:
 		s.unit = name
 	case s.endpoint != "" || s.relation(endpoint(name)) != nil:
-		s.remote = append(s.remote, name)
+		s.owner, s.remote = name, append(s.remote, name)
 		s.enters(name, endpoint(name), nil)
 	default:
 		s.ok(fmt.Errorf("cannot read input: what is with %s?", name))
