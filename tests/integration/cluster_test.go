@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestCluster is one cluster's life. The steps build on each other: a cluster
@@ -71,12 +73,12 @@ func TestCluster(t *testing.T) {
 		j.lossless(1)
 	})
 	all["bookie"] = 5
+	t.Run("roll", func(t *testing.T) { roll(j.with(t), all) })
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
 			j := j.with(t)
-			before := j.status()
 			fault.inject(j)
-			j.recovers(before, all)
+			j.recovers(all)
 		})
 	}
 	t.Run("no message was lost", func(t *testing.T) {
@@ -85,6 +87,48 @@ func TestCluster(t *testing.T) {
 		j.lossless(1000)
 	})
 	t.Run("nothing is left behind", func(t *testing.T) { nothingLeft(t, j.with(t)) })
+}
+
+// roll changes an option that only brokers run on, and then the charms: every
+// unit is touched, one after the other, while messages flow.
+func roll(j *juju, all map[string]int) {
+	units := []string{"pulsar/0", "pulsar/1", "pulsar/2"}
+	zookeepers, brokers := j.zookeeperStarts(), j.starts("broker", "PulsarBrokerStarter", units...)
+	j.run("config", "pulsar", "broker-heap-size=300m")
+	j.recovers(all)
+	if diff := cmp.Diff(zookeepers, j.zookeeperStarts()); diff != "" {
+		j.t.Errorf("ZooKeeper restarted for an option of the broker (-before +after):\n%s", diff)
+	}
+	for unit, now := range j.starts("broker", "PulsarBrokerStarter", units...) {
+		if now == brokers[unit] {
+			j.t.Errorf("the broker of %s does not run on the new option", unit)
+		}
+	}
+	addresses := j.addresses()
+	j.run("refresh", "pulsar", "--path", packed("pulsar"))
+	j.run("refresh", "bookie", "--path", packed("bookie"))
+	j.waitFor(5*time.Minute, "every pod is replaced", func(status) bool {
+		for unit, address := range j.addresses() {
+			if address == addresses[unit] && !strings.HasPrefix(unit, "pulsar-client-dummy/") {
+				return false
+			}
+		}
+		return true
+	})
+	j.recovers(all)
+	j.lossless(1)
+}
+
+// addresses are the pods' addresses by unit.
+func (j *juju) addresses() map[string]string {
+	j.t.Helper()
+	addresses := map[string]string{}
+	for _, app := range j.status().Applications {
+		for unit, u := range app.Units {
+			addresses[unit] = u.Address
+		}
+	}
+	return addresses
 }
 
 // TestOrders deploys and integrates one unit each in different orders. All

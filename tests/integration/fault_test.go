@@ -92,7 +92,7 @@ func (j *juju) pebble(unit, container string) int {
 }
 
 // recovers waits until all is active, and stays so: a fault may show late.
-func (j *juju) recovers(_ status, units map[string]int) {
+func (j *juju) recovers(units map[string]int) {
 	j.t.Helper()
 	// Long enough for the slowest notice of a fault, the end of a session.
 	calm := 0
@@ -136,19 +136,25 @@ func (j *juju) zookeepers() int {
 	return voters
 }
 
-// zookeeperStarts is when ZooKeeper's service started, of the first three units.
-func (j *juju) zookeeperStarts() map[string]string {
+// starts is when the daemon of a main class started, by unit, told by its
+// process id and the kernel's clock.
+func (j *juju) starts(container, class string, units ...string) map[string]string {
 	j.t.Helper()
 	starts := map[string]string{}
-	for _, unit := range []string{"pulsar/0", "pulsar/1", "pulsar/2"} {
-		output := j.run("ssh", "--container", "zookeeper", unit, "bash", "-c",
-			`for p in /proc/[0-9]*; do if tr '\0' ' ' <$p/cmdline 2>/dev/null | grep -q '^[^ ]*java .*QuorumPeerMain'; then echo ${p#/proc/} $(cut -d' ' -f22 $p/stat); fi; done`)
+	for _, unit := range units {
+		output := j.run("ssh", "--container", container, unit, "bash", "-c",
+			`for p in /proc/[0-9]*; do if tr '\0' ' ' <$p/cmdline 2>/dev/null | grep -q '^[^ ]*java .*`+class+`'; then echo ${p#/proc/} $(cut -d' ' -f22 $p/stat); fi; done`)
 		if strings.TrimSpace(output) == "" {
-			j.t.Fatalf("%s runs no ZooKeeper", unit)
+			j.t.Fatalf("%s runs no %s", unit, class)
 		}
 		starts[unit] = strings.TrimSpace(output)
 	}
 	return starts
+}
+
+func (j *juju) zookeeperStarts() map[string]string {
+	j.t.Helper()
+	return j.starts("zookeeper", "QuorumPeerMain", "pulsar/0", "pulsar/1", "pulsar/2")
 }
 
 // http sends a request from inside a container to a daemon of its own pod.

@@ -98,10 +98,15 @@ func (j *juju) status() status {
 	return s
 }
 
+// packed is one of our charms for this machine.
+func packed(charm string) string {
+	return filepath.Join("..", "..", "build", charm+"_"+runtime.GOARCH+".charm")
+}
+
 // deploy deploys one of our charms in the testing profile.
 func (j *juju) deploy(charm string, units int, options ...string) {
 	j.t.Helper()
-	args := []string{"deploy", filepath.Join("..", "..", "build", charm+"_"+runtime.GOARCH+".charm"), "-n", strconv.Itoa(units)}
+	args := []string{"deploy", packed(charm), "-n", strconv.Itoa(units)}
 	switch charm {
 	case "pulsar":
 		args = append(args, "--config", "profile=testing", "--resource", "pulsar-image="+j.images["pulsar"])
