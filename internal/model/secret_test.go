@@ -23,7 +23,11 @@ func TestSecretTools(t *testing.T) {
 		{line: "secret-add abc=", want: `!2 key value "abc=" not valid`},
 		{line: "secret-add --rotate often abc=x", want: `!2 rotate policy "often" not valid`},
 		{line: "secret-add --label pw abc=x", want: `!1 secret with label "pw" already exists`},
-		{line: "secret-add abc#file=/nothing", want: "!1 open /nothing: file does not exist"},
+		{line: "secret-add abc#file=/nothing", want: "!2 open /nothing: file does not exist"},
+		{line: "secret-add --file /nothing", want: "!2 open /nothing: file does not exist"},
+		{line: "secret-add --file content.yaml", want: "!2 open content.yaml: no such file or directory"},
+		{line: "secret-add --file -", want: "!2 open -: no such file or directory"},
+		{line: "secret-add abc#file=content.yaml", want: "!2 open content.yaml: no such file or directory"},
 		{line: "secret-get " + uri, want: "password: one"},
 		{line: "secret-get --label pw --format=json", want: `{"password":"one"}`},
 		{line: "secret-get " + uri + " password", want: "one"},
@@ -41,7 +45,8 @@ func TestSecretTools(t *testing.T) {
 		{line: "secret-get --label pw --format=json", want: `{"password":"one"}`},
 		{line: "secret-set " + uri + " password=x", want: "!1 this unit is not the leader"},
 		{line: "secret-add abc=x", want: "!1 this unit is not the leader"},
-		{line: "secret-add --owner unit --file /content.yaml", want: "secret:d0000000000000000002"},
+		{line: "secret-add --owner unit --file /content.yaml password=mine pin=123", want: "secret:d0000000000000000002"},
+		{line: "secret-get secret:d0000000000000000002 --format=json", want: `{"password":"s3cret","pin":"123","user-name":"me"}`}, // the file's win
 	})
 	must(t, other.End(Outcome{}))
 	remote := during(t, m, "db/0")

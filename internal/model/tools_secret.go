@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,28 +45,10 @@ const (
 )
 
 // content reads key=value, key#base64=value and key#file=path arguments and
-// the file. Files are opened by the agent.
+// the file, whose values win. All of that is part of reading the arguments:
+// what is wrong with it ends the tool with 2.
 func (t *tool) content(args []string, file string) (map[string]string, error) {
 	out := make(map[string]string)
-	if file != "" {
-		data, err := t.readFile(file)
-		if err != nil {
-			return nil, err
-		}
-		inner := *t
-		inner.files = func(string) ([]byte, error) { return data, nil }
-		if err := inner.settingsFile(file, out); err != nil {
-			return nil, err
-		}
-		args = slices.Clone(args)
-		for _, key := range slices.Sorted(maps.Keys(out)) {
-			value := out[key]
-			delete(out, key)
-			if err := t.contentItem(out, key, value); err != nil {
-				return nil, err
-			}
-		}
-	}
 	for _, arg := range args {
 		key, value, found := strings.Cut(arg, "=")
 		if !found || key == "" || value == "" {
@@ -73,6 +56,22 @@ func (t *tool) content(args []string, file string) (map[string]string, error) {
 		}
 		if err := t.contentItem(out, key, value); err != nil {
 			return nil, err
+		}
+	}
+	if file != "" {
+		data, err := t.agentFile(file)
+		if err != nil {
+			return nil, err
+		}
+		inner, listed := *t, make(map[string]string)
+		inner.files = func(string) ([]byte, error) { return data, nil }
+		if err := inner.settingsFile(file, listed); err != nil {
+			return nil, usage("%v", err)
+		}
+		for _, key := range slices.Sorted(maps.Keys(listed)) {
+			if err := t.contentItem(out, key, listed[key]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	size := 0
@@ -83,6 +82,19 @@ func (t *tool) content(args []string, file string) (map[string]string, error) {
 		return nil, usage("secret content size of %d bytes exceeds the maximum of %d", size, maxSecretContent)
 	}
 	return out, nil
+}
+
+// agentFile reads a file as the agent, which knows nothing of the caller's
+// directory: a relative path, and so "-", leads nowhere.
+func (t *tool) agentFile(name string) ([]byte, error) {
+	if !path.IsAbs(name) {
+		return nil, usage("open %s: no such file or directory", name)
+	}
+	data, err := t.readFile(name)
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	return data, nil
 }
 
 func (t *tool) contentItem(out map[string]string, key, value string) error {
@@ -99,12 +111,12 @@ func (t *tool) contentItem(out map[string]string, key, value string) error {
 		}
 		value = string(data)
 	case "file":
-		data, err := t.readFile(value)
+		data, err := t.agentFile(value)
 		if err != nil {
 			return err
 		}
 		if len(data) > maxSecretFile {
-			return fmt.Errorf("secret content in file %q too large: %d bytes", value, len(data))
+			return usage("secret content in file %q too large: %d bytes", value, len(data))
 		}
 		value = string(data)
 	default:
