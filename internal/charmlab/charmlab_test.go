@@ -218,6 +218,8 @@ func charm(h *labtest.Hook) int {
 		if _, err := h.Tool("juju-log", "saw", h.Hook.String(), h.NoticeKey+h.CheckName); err != nil {
 			return fail(err)
 		}
+	case juju.LeaderElected:
+		return labtest.Missing
 	case juju.Remove:
 		// A slow db/1 is not removed before its release.
 		for mood == "slow" && h.UnitName == "db/1" && h.Err() == nil {

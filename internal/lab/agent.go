@@ -204,6 +204,8 @@ func (a *agent) hook(ctx context.Context, run *model.Context) {
 		d.log.add(unit, "ERROR", "juju.worker.uniter.operation", fmt.Sprintf("hook %q failed: %v", hook, err))
 	case outcome.ExitCode != 0 || outcome.Killed:
 		d.log.add(unit, "ERROR", "juju.worker.uniter.operation", fmt.Sprintf("hook %q (via dispatching) failed: %s", hook, describe(outcome)))
+	case outcome.Missing:
+		d.log.add(unit, "INFO", "juju.worker.uniter.operation", fmt.Sprintf("skipped %q hook (missing)", hook))
 	default:
 		d.log.add(unit, "INFO", "juju.worker.uniter.operation", fmt.Sprintf("ran %q hook (via hook dispatching script: dispatch)", hook))
 	}

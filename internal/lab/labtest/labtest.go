@@ -24,6 +24,9 @@ import (
 // Charm is a charm's dispatch; it returns the exit code.
 type Charm func(h *Hook) int
 
+// Missing is what a Charm returns that has no code for the hook.
+const Missing = -1
+
 // Hook is one run of a charm.
 type Hook struct {
 	context.Context
@@ -203,6 +206,9 @@ func (p *Pod) Dispatch(ctx context.Context, d lab.Dispatch) (lab.Exit, error) {
 	}()
 	select {
 	case code := <-done:
+		if code == Missing {
+			return lab.Exit{Missing: true}, nil
+		}
 		return lab.Exit{Code: code}, nil
 	case <-p.gone:
 		return lab.Exit{Killed: true}, nil
