@@ -120,7 +120,7 @@ The state is in $CHARMLAB_HOME, or else in charmlab under $XDG_STATE_HOME or
 	root.AddCommand(
 		c.deployCommand(), c.refreshCommand(), c.integrateCommand(), c.removeRelationCommand(),
 		c.scaleCommand(), c.removeUnitCommand(), c.removeApplicationCommand(),
-		c.configCommand(), c.runCommand(), c.showTaskCommand(), c.cancelTaskCommand(),
+		c.configCommand(), c.trustCommand(), c.runCommand(), c.showTaskCommand(), c.cancelTaskCommand(),
 		c.statusCommand(), c.showUnitCommand(),
 		c.execCommand(), c.sshCommand(), c.debugLogCommand(), c.resolvedCommand(),
 		c.waitForCommand(), c.addModelCommand(), c.destroyModelCommand(), c.modelsCommand(),

@@ -100,3 +100,22 @@ func configTable(w io.Writer, config api.Config) error {
 	}
 	return t.write(w)
 }
+
+func (c *command) trustCommand() *cobra.Command {
+	var scope string
+	var remove bool
+	cmd := &cobra.Command{
+		Use:   "trust <application> --scope=cluster",
+		Short: "Allow a charm to use the cloud's credentials, or no more",
+		Args:  arguments(1, 1, "no application name specified"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if scope != "cluster" && !remove {
+				return errors.New("on Kubernetes trust is for the whole cluster; confirm it with --scope=cluster")
+			}
+			return c.tell(cmd, "set-config", api.SetConfig{App: args[0], Set: map[string]string{"trust": fmt.Sprint(!remove)}})
+		},
+	}
+	cmd.Flags().StringVar(&scope, "scope", "", "what the charm may use: cluster")
+	cmd.Flags().BoolVar(&remove, "remove", false, "trust it no more")
+	return cmd
+}

@@ -18,6 +18,7 @@ func (c *command) debugLogCommand() *cobra.Command {
 		lines, limit         int
 		include, exclude     []string
 		level                string
+		ignored              bool
 	)
 	cmd := &cobra.Command{
 		Use:   "debug-log",
@@ -66,6 +67,7 @@ func (c *command) debugLogCommand() *cobra.Command {
 	flags.IntVar(&limit, "limit", 0, "stop after this many of the lines that are there, and do not follow")
 	flags.StringSliceVarP(&include, "include", "i", nil, "only these units or applications")
 	flags.StringSliceVarP(&exclude, "exclude", "x", nil, "not these units or applications")
+	addIgnored(cmd, &ignored, "color", "utc")
 	flags.StringVarP(&level, "level", "l", "", "this level and above: TRACE, DEBUG, INFO, WARNING, ERROR")
 	return cmd
 }

@@ -21,6 +21,7 @@ func (c *command) deployCommand() *cobra.Command {
 		config    []string
 		resources []string
 		trust     bool
+		ignored   bool
 		base      string
 	)
 	cmd := &cobra.Command{
@@ -75,6 +76,7 @@ own programs and nothing else).`,
 	flags.StringArrayVar(&resources, "resource", nil, "an image as <name>=<directory, pulsar or base>; repeatable")
 	flags.BoolVar(&trust, "trust", false, "allow the charm to use the cloud's credentials (there are none)")
 	flags.StringVar(&base, "base", "", "accepted; a charm always sees this machine's programs")
+	addIgnored(cmd, &ignored, "force")
 	return cmd
 }
 
@@ -83,6 +85,7 @@ func (c *command) refreshCommand() *cobra.Command {
 		path      string
 		resources []string
 		force     bool
+		ignored   bool
 	)
 	cmd := &cobra.Command{
 		Use:     "refresh <application>",
@@ -119,6 +122,7 @@ func (c *command) refreshCommand() *cobra.Command {
 	flags.StringVar(&path, "path", "", "charm archive or directory")
 	flags.StringArrayVar(&resources, "resource", nil, "an image as <name>=<directory, pulsar or base>; repeatable")
 	flags.BoolVar(&force, "force-units", false, "refresh units in error, too")
+	addIgnored(cmd, &ignored, "force", "force-base")
 	return cmd
 }
 

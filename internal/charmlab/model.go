@@ -13,6 +13,7 @@ import (
 
 func (c *command) addModelCommand() *cobra.Command {
 	var ignored []string
+	var switched bool
 	cmd := &cobra.Command{
 		Use:   "add-model <name>",
 		Short: "Name the model; without it the first verb makes one called " + lab.DefaultModel,
@@ -26,6 +27,7 @@ func (c *command) addModelCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&ignored, "config", nil, "accepted for juju's sake")
+	addIgnored(cmd, &switched, "no-switch")
 	return cmd
 }
 

@@ -20,6 +20,7 @@ import (
 func (c *command) runCommand() *cobra.Command {
 	var (
 		background, stringArgs bool
+		ignored                bool
 		wait                   time.Duration
 		params                 string
 	)
@@ -35,6 +36,7 @@ func (c *command) runCommand() *cobra.Command {
 	flags.DurationVar(&wait, "wait", 0, "wait at most so long (default: as long as it takes)")
 	flags.StringVar(&params, "params", "", "YAML file of parameters")
 	flags.BoolVar(&stringArgs, "string-args", false, "take values as text, not as YAML")
+	addIgnored(cmd, &ignored, "color", "no-color", "utc")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := out.check(); err != nil {
 			return err

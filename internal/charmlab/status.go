@@ -28,7 +28,7 @@ func (c *command) statusCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&relations, "relations", false, "show the relations, too")
 	cmd.Flags().BoolVar(&relations, "integrations", false, "the same as --relations")
 	cmd.Flags().DurationVar(&watch, "watch", 0, "show again after this time and whenever something changed, until interrupted")
-	addIgnored(cmd, &ignored, "color", "no-color", "storage")
+	addIgnored(cmd, &ignored, "color", "no-color", "storage", "utc")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := out.check(); err != nil {
 			return err
@@ -58,7 +58,7 @@ func (c *command) showStatus(ctx context.Context, cl *client, out *format, names
 		var text bytes.Buffer
 		screen := *c
 		screen.stdout = &text
-		err = out.write(&screen, seen.Status, func(w io.Writer) error { return statusTable(w, c.stderr, seen, relations) })
+		err = out.write(&screen, seen.Status, func(w io.Writer) error { return statusTable(w, c.stderr, seen, len(names), relations) })
 		if err != nil {
 			return err
 		}
@@ -151,8 +151,9 @@ func application(endpoint string) string {
 	return app
 }
 
-// statusTable prints juju's tables: model, applications, units, relations.
-func statusTable(w, notes io.Writer, seen api.Observation, relations bool) error {
+// statusTable prints juju's tables: model, applications, units, relations;
+// notes says if there is nothing, of so many filters.
+func statusTable(w, notes io.Writer, seen api.Observation, filters int, relations bool) error {
 	m := seen.Status.Model
 	cloud := m.Cloud
 	if m.Region != "" {
@@ -167,7 +168,15 @@ func statusTable(w, notes io.Writer, seen api.Observation, relations bool) error
 		if err := tables[0].write(w); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(notes, "\nModel %q is empty.\n", m.Name)
+		empty := fmt.Sprintf("Model %q is empty.", m.Name)
+		switch filters {
+		case 0:
+		case 1:
+			empty = "Nothing matched specified filter."
+		default:
+			empty = "Nothing matched specified filters."
+		}
+		_, err := fmt.Fprintf(notes, "\n%s\n", empty)
 		return err
 	}
 	tables = append(tables, applicationTable(apps))
