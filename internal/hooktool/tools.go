@@ -226,6 +226,11 @@ type GoalStatus struct {
 
 // UnmarshalJSON reads one entry of goal-state.
 func (s *GoalStatus) UnmarshalJSON(data []byte) error {
+	// There is an entry for each unit of the model around the charm.
+	if entry, ok := parseFlat(data); ok {
+		s.Status, s.Since = entry["status"], parseTime(entry["since"])
+		return nil
+	}
 	var raw struct{ Status, Since string }
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return err

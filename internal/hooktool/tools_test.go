@@ -109,12 +109,13 @@ var toolTests = map[string]struct {
 	},
 	"goal state": {
 		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.GoalState(ctx) },
-		answer: `{"units":{"a/0":{"status":"active","since":"2024-05-06 07:08:09Z"},"a/1":{"status":"dying"}},` +
+		answer: `{"units":{"a/0":{"status":"active","since":"2024-05-06 07:08:09Z"},"a/1":{"status":"dying"},"a/2":{"status":"\u0077aiting","since":"","more":{"x":1}}},` +
 			`"relations":{"db":{"pg":{"status":"joined","since":"2024-05-06 07:08:10Z"}}}}`,
 		call: []string{"goal-state", "--format=json"},
 		want: hooktool.GoalState{
 			Units: map[string]hooktool.GoalStatus{
 				"a/0": {Status: "active", Since: time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)}, "a/1": {Status: "dying"},
+				"a/2": {Status: "waiting"},
 			},
 			Relations: map[string]map[string]hooktool.GoalStatus{
 				"db": {"pg": {Status: "joined", Since: time.Date(2024, 5, 6, 7, 8, 10, 0, time.UTC)}},
