@@ -368,7 +368,7 @@ var (
 	relationsAdded = regexp.MustCompile(`^relations (.*) added$`)
 	oneRelation    = regexp.MustCompile(`(?:^|and |, )([a-z]+)(?: \(([^)]*)\))?`)
 	listed         = regexp.MustCompile(`revisions?(?: \d+,?)+$`)
-	circumstance   = regexp.MustCompile(` (?:while|before|after|during|until|without|because|as before|in the middle|in mid|at the same|by|of (?:charm )?revision|with the (?:new|old)|for (?:the )?unit)\b`)
+	circumstance   = regexp.MustCompile(` (?:while|before|after|during|until|without|because|as before|when|between|in (?:its|the)|in mid|at the same|by|of (?:charm )?revision|with the (?:new|old)|for (?:the )?unit)\b`)
 	adverb         = regexp.MustCompile(` (?:twice|in quick succession|in one commit|at once|meanwhile|quickly|too|again|now|waiting|pending)$`)
 	labelled       = regexp.MustCompile(`^([A-Za-z][A-Za-z' -]*): (.+)$`)
 	foreword       = regexp.MustCompile(`^(?:while|before|after|during|until|without|because|in) (.+)$`)
@@ -394,6 +394,16 @@ func (s *sentence) parse(clause string) ([]func(), bool) {
 	main := strings.TrimSpace(brackets.ReplaceAllString(clause, ""))
 	if main == "" {
 		return nil, true // a remark
+	}
+	// What is beside a SIGTERM happens, too.
+	for _, joint := range []string{" and ", " with "} {
+		if i := strings.Index(clause, joint); i >= 0 && strings.Contains(main, "SIGTERM") {
+			if left, ok := s.parse(clause[:i]); ok {
+				if right, ok := s.parse(clause[i+len(joint):]); ok {
+					return append(left, right...), true
+				}
+			}
+		}
 	}
 	for _, known := range phrases {
 		if m := known.form.FindStringSubmatch(main); m != nil {

@@ -18,7 +18,7 @@ func p(form string, mean func(s *sentence, m []string)) phrase {
 	form = strings.NewReplacer(
 		"UNIT", `([a-z][a-z0-9-]*/\d+)`, "PAIRS", `([a-z][a-z0-9-]*=\S*(?:(?: and|,) [a-z][a-z0-9-]*=\S*)*)`,
 		"KEY", `([a-z][a-z0-9.-]*)`, "ID", `([0-9a-v]{20})`,
-		"ENDS", `(?:pulsar|db|zk)(?::[a-z]+)?(?: and)? (?:pulsar|db|zk)(?::[a-z]+)?`,
+		"ENDS", `(?:pulsar|db|zk)(?::[a-z]+)?(?: and| -| <->)? (?:pulsar|db|zk)(?::[a-z]+)?`,
 		"LEADER", `(?:the )?(?:(?:remote |peer |db |zk |db's |zk's )?leader(?: of (?:db|zk|pulsar))?|remote app(?:lication)?)`,
 		"HOOK", `(?:install|start|stop|remove|action|(?:[a-z-]+-)?(?:changed|joined|created|departed|broken)|[a-z-]+-(?:ready|elected|charm|attached|detaching|notice|rotate|expired))`, "APPDATA", `app(?:lication)? (?:data|bag)(?:bag)?`,
 	).Replace(form)
@@ -32,15 +32,16 @@ var phrases = []phrase{
 	// What does not change the model, or is told by the hooks.
 	p(`nothing(?: else)? (?:changed|happens)(?: meanwhile)?|unit will restart|empty local directory|pod not yet replaced|(?:the )?(?:old |new )?(?:pod|agent|unit) (?:is )?(?:still )?(?:in error|runs|idle|busy|goes on|lives on|stays|keeps running)|the leader`, nothing),
 	p(`(?:the |both )?containers? (?:is |are )?(?:still )?(?:up|running)(?: already)?|no change(?: of content)?|one write|same content.*`, nothing),
-	p(`(?:the |its |[a-z/0-9]+'s )?(?:new )?(?:hook|HOOK)(?:(?:, | and )HOOK)*(?: hook)? (?:fails?|succeeds?|exits \d+|(?:is |are )?(?:slow|skipped|retried|run again))(?: (?:again|once|twice|three times|for good|now))?(?: each)?|install|leader-elected|config-changed|start|upgrade-charm`, nothing),
+	p(`(?:the |its |each (?:of )?|[a-z/0-9]+'s )?(?:new |teardown )?(?:hook|HOOK)(?:(?:, | and )HOOK)*(?: hook)? (?:fails?|succeeds?|exits \d+|(?:is |are )?(?:slow|skipped|retried|run again))(?: (?:again|once|twice|three times|for good|now))?(?: each)?|(?:each of )?(?:install|leader-elected|config-changed|start|upgrade-charm)`, nothing),
 	p(`(?:dispatch|(?:the )?hook(?:'s process)?) (?:is )?killed(?: with SIGKILL| by the kernel)?|SIGKILL`, nothing),
 	p(`(?:(?:the )?(?:hook|charm) (?:writes|does|calls|wrote).*|the hook did not.*)`, nothing),
-	p(`(?:[^=]* )?(?:writes?|commits?|sets?)\b[^=]* (?:the )?(?:same|nothing|without (?:any )?changes?)\b[^=]*|no-op write.*|write that changes nothing|(?:a |one )?(?:write|revert|change)`, nothing),
+	p(`(?:[^=]* )?(?:writes?|commits?|sets?)\b[^=]* (?:the )?(?:same|nothing|without (?:any )?changes?)\b[^=]*|no-op write.*|write that changes nothing|(?:a |one )?(?:write|revert|change)|automatic retry(?: (?:on|off))?|(?:the )?secret(?: ID)? (?:is )?revoked.*`, nothing),
 	p(`(?:the )?(?:unit|UNIT)(?: is)?(?: dead)?,? ?removed from the model|(?:its |the )?pod (?:is )?(?:deleted|gone|removed)`, nothing),
 
 	// Pods and agents.
 	p(`(?:.* )?(?:without|no) SIGTERM(?: .*)?`, func(s *sentence, m []string) { s.down(s.named(m[0])) }),
 	p(`.*\bSIGTERM\b.*`, func(s *sentence, m []string) { s.ok(s.m.PodTerminating(s.named(m[0]))) }),
+	p(`(?:the )?rolling update (?:reaches|comes to) (?:the |its )?pod(?: of UNIT)?`, func(s *sentence, m []string) { s.ok(s.m.PodTerminating(s.named(m[0]))) }),
 	p(`(?:the )?(?:pod|node)(?: of (?:the )?(?:leader )?UNIT| of the leader)?(?: is)? (?:lost|fails|gone for good)`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
 	p(`(?:old |the )?(?:pod|agent|charm container)(?: of UNIT)?(?: is)? killed(?: (?:in|while|during|at) .*)?`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
 	p(`(?:the )?(?:charm container|agent)(?: of (?:UNIT|the old pod|it))? (?:dies|crashes|stops|is down)`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
@@ -49,7 +50,7 @@ var phrases = []phrase{
 		s.down(s.whose(m))
 		s.pod(s.unit, true)
 	}),
-	p(`in place|is started again|(?:the )?(?:charm container|agent)(?: of (?:UNIT|(?:the |a )?(?:old |non-)?(?:pod|leader|unit)))? (?:restarts|(?:is |comes )up again|starts again|is started again|is restarted)(?: in place)?|dies and is started again`,
+	p(`in place|is started again|(?:the )?(?:charm container|agent)(?: of (?:UNIT|(?:the |a )?(?:old |non-)?(?:pod|leader|unit)))? (?:restarts|(?:is |comes )up again|starts again|(?:is )?started again|is restarted)(?: in place)?|dies and is started again`,
 		func(s *sentence, m []string) { s.pod(s.whose(m), false) }),
 	p(`(?:the )?charm container(?: of UNIT)? dies and is started again`, func(s *sentence, m []string) { s.pod(s.whose(m), false) }),
 	p(`(?:its |the )?agent(?: of UNIT)? starts`, func(s *sentence, m []string) { s.pod(s.whose(m), true) }),
@@ -59,7 +60,7 @@ var phrases = []phrase{
 		s.pod(m[1], true)
 		s.pod(m[2], true)
 	}),
-	p(`(?:both|all) containers restart(?: at once)?`, func(s *sentence, m []string) {
+	p(`(?:both|all) containers restart(?: at once)?|workload and sidecar restart|sidecar and workload restart`, func(s *sentence, m []string) {
 		s.boot(s.unit, "workload")
 		s.boot(s.unit, "sidecar")
 	}),
@@ -83,7 +84,11 @@ var phrases = []phrase{
 	p(`(?:a |one |another )?(?:custom )?notices?(?: each| waits?| comes?)?|(?:the )?containers? up with one notice each`, func(s *sentence, m []string) { s.notice("", "") }),
 
 	// The end of units and applications.
-	p(`remove-application(?: --force)? KEY(?: --force)?(?:: .*)?|application KEY (?:is )?removed`, func(s *sentence, m []string) {
+	p(`(?:the )?application (?:is )?(?:removed|set dying)`, func(s *sentence, m []string) {
+		s.removed = true
+		s.ok(s.m.RemoveApplication("pulsar", false))
+	}),
+	p(`(?:juju )?remove-application(?: --force)? KEY(?: --force)?(?:: .*)?|application KEY (?:is )?removed`, func(s *sentence, m []string) {
 		s.removed = true
 		s.ok(s.m.RemoveApplication(m[1]+m[2], strings.Contains(m[0], "--force")))
 	}),
@@ -94,7 +99,7 @@ var phrases = []phrase{
 	}),
 	p(`(?:(?:and )?(?:the )?(?:unit|leader) )?(?:UNIT )?(?:is )?(?:set )?dying(?: too)?|(?:the )?unit (?:is )?set dying|(?:the )?(?:unit|leader)(?: UNIT)? (?:is )?(?:removed|scaled down)|(?:scale-down of|remove-unit) UNIT`,
 		func(s *sentence, m []string) { s.dies(s.whose(m)) }),
-	p(`scale-?(?:application)?(?: KEY)?(?: \d+ ->| to)? (\d+)|(?:application )?KEY (?:is )?scaled (?:up |down )?(?:from \d+ )?to (\d+)`, func(s *sentence, m []string) {
+	p(`(?:juju )?scale-?(?:application)?(?: KEY)?(?: \d+ ->| to)? (\d+)|(?:application )?KEY (?:is )?scaled (?:up |down )?(?:from \d+ )?to (\d+)`, func(s *sentence, m []string) {
 		n, _ := strconv.Atoi(m[2] + m[4])
 		name := m[1] + m[3]
 		if name == "" {
@@ -115,7 +120,7 @@ var phrases = []phrase{
 	}),
 
 	// Leadership.
-	p(`leadership (?:moves|goes)(?: from)? UNIT (?:->|to) UNIT(?: (?:->|and back to|and back) ?UNIT?)?(?: and back)?`, func(s *sentence, m []string) {
+	p(`leadership(?: (?:moves|goes|passes))?(?: from)? UNIT (?:->|to) UNIT(?: (?:->|and back to|and back) ?UNIT?)?(?: and back)?`, func(s *sentence, m []string) {
 		s.lead(m[2])
 		if back := strings.Contains(m[0], "back"); m[3] != "" || back {
 			s.lead(m[1])
@@ -147,7 +152,7 @@ var phrases = []phrase{
 		s.lead(s.another())
 		s.lead(s.unit)
 	}),
-	p(`(?:the )?lease (?:moves|goes) to UNIT|(?:leadership )?back to UNIT`, func(s *sentence, m []string) { s.lead(m[1] + m[2]) }),
+	p(`(?:the |its )?(?:lease|leadership)(?: (?:moves|goes|passes))? to UNIT|(?:leadership )?back to UNIT`, func(s *sentence, m []string) { s.lead(m[1] + m[2]) }),
 	p(`leadership (?:moves|goes) to UNIT and back(?: to UNIT)?(?: again)?`, func(s *sentence, m []string) {
 		before := s.m.Leader("pulsar")
 		s.lead(m[1])
@@ -156,7 +161,9 @@ var phrases = []phrase{
 		}
 		s.lead(before)
 	}),
-	p(`(?:its|the|UNIT's) lease (?:ends|expires)|(?:the )?lease of UNIT (?:ends|expires)|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
+	p(`lost(?: again)?`, func(s *sentence, m []string) { s.lead(s.another()) }),
+	p(`(?:re)?gained(?: again)?`, func(s *sentence, m []string) { s.lead(s.unit) }),
+	p(`(?:its|the|UNIT's) lease (?:ends|expires)|(?:the )?lease of UNIT (?:ends|expires)|(?:the )?lease of the (?:dead |dying )?leader (?:ends|expires)|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
 
 	// The operator.
 	p(`(?:juju )?config(?:uration)? PAIRS(?: again)?(?: and (?:then )?(?:back|back again|reset)(?: to PAIRS)?)?`, func(s *sentence, m []string) {
@@ -189,13 +196,14 @@ var phrases = []phrase{
 			s.revises(m[0], m[1])
 		}
 	}),
-	p(`(?:each|every) (?:failed|failing) hook is (?:skipped|resolved(?: with)? --no-retry)`, func(s *sentence, m []string) { s.skipping = true }),
-	p(`(?:juju )?resolved?(?: UNIT)?(?: --no-retry)?(?: UNIT)?(?: with retry| again| once more)?(?: for (?:each|HOOK))?`, func(s *sentence, m []string) {
+	p(`(?:each|every) (?:failed hook|failing hook|hook|failure|error):? (?:is )?(?:juju )?(?:skipped|resolved?(?: with)? --no-retry)|(?:juju )?resolved? --no-retry (?:each time|every time|(?:after|for|at) (?:each|every).*)`, func(s *sentence, m []string) { s.skipping = true }),
+	p(`(?:juju )?resolved?(?: UNIT)?(?: --no-retry)?(?: UNIT)?(?: with retry| again| once more)?(?: for HOOK)?`, func(s *sentence, m []string) {
+		s.skipping = s.skipping || strings.Contains(m[0], "--no-retry") && strings.Contains(s.notes, "each")
 		if unit := s.whose(m); s.m.units[unit].inError() {
 			s.ok(s.m.Resolved(unit, !strings.Contains(m[0], "--no-retry")))
 		}
 	}),
-	p(`(?:an? |three |two )?actions?(?: (act-[a-z]+))?(?: (?:is |are )?(?:queued|enqueued|run|waits?))?(?: (?:during|in|while) .*)?`, func(s *sentence, m []string) {
+	p(`(?:an? |another |one more |three |two )?actions?(?: (act-[a-z]+))?(?: (?:is |are )?(?:queued|enqueued|run|waits?))?(?: (?:during|in|while) .*)?`, func(s *sentence, m []string) {
 		s.list = "action"
 		s.enqueue(m[1])
 	}),
@@ -204,7 +212,7 @@ var phrases = []phrase{
 		s.ok(s.m.CancelAction(s.enqueue(m[1])))
 	}),
 	p(`(act-[a-z]+)(?: (?:is |are )?(?:queued|enqueued))?`, func(s *sentence, m []string) { s.enqueue(m[1]) }),
-	p(`(?:an? )?update-status(?: timer| tick)?(?: of UNIT)?(?: (?:fires|ticks|is due|comes|tick))?(?: (?:again|once more|twice|three times))?`, func(s *sentence, m []string) {
+	p(`(?:an? |two |three |several )?update-status(?: timer| tick)?s?(?: of UNIT)?(?: (?:fires|ticks|is due|comes|tick))?(?: (?:again|once more|twice|three times))?`, func(s *sentence, m []string) {
 		s.ok(s.m.UpdateStatusDue(s.whose(m)))
 	}),
 
@@ -274,7 +282,7 @@ var phrases = []phrase{
 			s.m.markObsolete(sec, sec.revision(number))
 		}
 	}),
-	p(`(?:(?:the )?(?:owner|UNIT|KEY)(?: of (?:secret )?ID)? (?:makes|creates|writes|adds|publishes) )?(?:the )?(?:secret |new |latest )?(?:ID (?:gets|has) )?revisions? ((?:\d+(?:, | and )?)+)(?: of (?:the )?(?:secret )?(?:ID|secret))?(?: (?:is |are )?(?:made|created|added|published|written|appears?|comes?|there|to see))?(?: (?:while|meanwhile|in) .*)?`,
+	p(`(?:(?:the )?(?:owner|UNIT|KEY)(?: of (?:secret )?ID)? (?:makes|creates|writes|adds|publishes) )?(?:the )?(?:two |three )?(?:secret |new |latest |more |further )*(?:ID (?:gets|has) )?revisions? ((?:\d+(?:, | and )?)+)(?: of (?:the )?(?:secret )?(?:ID|secret))?(?: (?:is |are )?(?:made|created|added|published|written|appears?|comes?|there|to see))?(?: (?:while|meanwhile|in) .*)?`,
 		func(s *sentence, m []string) { s.revises(m[0], m[5]) }),
 	p(`(?:the )?secret(?: ID)? (?:changes|(?:gets|has) a new revision|is updated)(?: again)?|a (?:new|further) revision(?: of (?:secret )?ID)?`, func(s *sentence, m []string) {
 		sec := s.m.secrets[s.consumed(m[1]+m[2])]
@@ -296,6 +304,7 @@ var phrases = []phrase{
 			}
 			s.added(name, s.notes)
 		}),
+	p(`(?:a )?new relation (db|zk)(?: with (.*))?`, func(s *sentence, m []string) { s.added(m[1], m[2]+" "+s.notes) }),
 	p(`relation (db|zk) with (.*?) (?:is )?added`, func(s *sentence, m []string) { s.added(m[1], m[2]+" "+s.notes) }),
 	p(`(?:the )?relation (db|zk) (?:is )?(?:being )?(?:removed|dying|set dying)(?: again)?|(?:juju )?remove-relation(?: (?:pulsar )?(db|zk))?`, func(s *sentence, m []string) {
 		if name := m[1] + m[2]; name != "" {
@@ -320,7 +329,7 @@ var phrases = []phrase{
 			}
 		}
 	}),
-	p(`(?:an?other |a |the )?(?:new |peer |remote )?(?:unit )?UNIT(?: of the same name)? (?:enters?|joins?|comes|is back|comes back|is there)(?: (?:the )?(?:relation|scope|\w+'s scope))?(?: again)?(?: with PAIRS)?`, func(s *sentence, m []string) {
+	p(`(?:an?other |a |the )?(?:new |peer |remote )?(?:unit )?UNIT(?: of the same name)? (?:enters?|joins?|comes|is back|comes back|is there)(?: (?:the )?(?:relation|scope|\w+'s scope))?(?: again)?(?: with (?:other |new )?(?:unit )?(?:data )?PAIRS)?`, func(s *sentence, m []string) {
 		var data map[string]string
 		if m[2] != "" {
 			data = pairsOf(m[2])
@@ -330,11 +339,16 @@ var phrases = []phrase{
 		s.owner, s.remote, s.endpoint = m[1], []string{m[1]}, endpoint(m[1])
 		s.enters(m[1], s.endpoint, data)
 	}),
-	p(`(?:(?:the )?(?:peer |remote |old )?(?:unit )?)?UNIT (?:leaves?|departs?|left|dies|is leaving|is being removed(?:: departure announced)?|announces (?:its )?departure|begins to die)(?: (?:the )?(?:relation|scope))?(?: too| again)?`, func(s *sentence, m []string) {
+	p(`(?:(?:the )?(?:peer |remote |old )?(?:unit )?)?UNIT (?:leaves?|departs?|left|dies|goes away|is leaving|is being removed(?:: departure announced)?|announces (?:its )?departure|begins to die)(?: (?:the )?(?:relation|scope))?(?: too| again)?`, func(s *sentence, m []string) {
+		if slices.Contains(s.trace.real(), m[1]) {
+			s.dies(m[1])
+			return
+		}
 		s.owner, s.endpoint = m[1], endpoint(m[1])
 		s.leaves(m[1], s.endpoint)
 	}),
 	p(`departure announced`, nothing),
+	p(`(?:leaves|departs)(?: again)?`, func(s *sentence, m []string) { s.leaves(s.owner, endpoint(s.owner)) }),
 	p(`(?:is |being )?(?:gone|removed)`, func(s *sentence, m []string) { s.gone(s.owner, endpoint(s.owner)) }),
 	p(`(?:both|all)(?: remote)? units leave|(?:the )?remote unit (?:leaves|departs|is gone)(?: too)?`, func(s *sentence, m []string) {
 		for _, rel := range s.m.rels {

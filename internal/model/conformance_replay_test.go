@@ -100,7 +100,7 @@ func (r *replay) play() {
 			return
 		}
 		r.release(i, true)
-		if got := r.view(c); !r.orderOnly {
+		if got := r.view(c, h); !r.orderOnly {
 			if diff := cmp.Diff(h.view(), h.mask(got)); diff != "" {
 				r.wrong("hook %d %s: context differs (-trace +model):\n%s", h.N, hook.Describe(), diff)
 			}

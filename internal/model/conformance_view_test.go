@@ -103,8 +103,9 @@ func (v view) trim() view {
 	return v
 }
 
-// view asks the hook's environment and tools.
-func (r *replay) view(c *Context) view {
+// view asks the hook's environment and tools. Outside of a relation's hooks the
+// charm may have looked at a relation, too: h says so.
+func (r *replay) view(c *Context, h traceHook) view {
 	e := c.Environment()
 	v := view{
 		Hook: e.Hook.String(), Relation: e.RelationID, RemoteUnit: e.RemoteUnit, RemoteApp: e.RemoteApp, Departing: e.DepartingUnit,
@@ -121,20 +122,55 @@ func (r *replay) view(c *Context) view {
 	}
 	r.ask(c, &v.Leader, "is-leader")
 	if !e.Hook.Relation() {
-		return v
+		r.look(c, h, &v)
+		return v.trim()
 	}
 	r.ask(c, &v.List, "relation-list")
 	r.ask(c, &v.IDs, "relation-ids")
 	if e.RemoteUnit != "" {
-		r.ask(c, &v.Unit, "relation-get", "-", e.RemoteUnit)
-		for _, key := range []string{"private-address", "ingress-address", "egress-subnets"} {
-			delete(v.Unit, key)
-		}
+		v.Unit = r.readUnit(c, e.RelationID, e.RemoteUnit)
 	}
 	if e.RemoteApp != "" {
 		r.ask(c, &v.App, "relation-get", "--app", "-", e.RemoteApp)
 	}
 	return v.trim()
+}
+
+// look reads the first relation with another application, and its first unit,
+// as far as h did.
+func (r *replay) look(c *Context, h traceHook, v *view) {
+	rel := r.relation("db")
+	if rel == nil {
+		rel = r.relation("zk")
+	}
+	if rel == nil || len(h.RelationList)+len(h.RelationIDs)+len(h.RemoteData)+len(h.RemoteAppData) == 0 {
+		return
+	}
+	own, other, _ := rel.own(c.app.Name)
+	var members []string
+	r.ask(c, &members, "relation-list", "-r", rel.juju(c.app.Name))
+	if len(h.RelationList) > 0 {
+		v.List = members
+	}
+	if len(h.RelationIDs) > 0 {
+		r.ask(c, &v.IDs, "relation-ids", own.Endpoint)
+	}
+	if len(h.RemoteData) > 0 && len(members) > 0 {
+		v.Unit = r.readUnit(c, rel.juju(c.app.Name), members[0])
+	}
+	if len(h.RemoteAppData) > 0 {
+		r.ask(c, &v.App, "relation-get", "-r", rel.juju(c.app.Name), "--app", "-", other.App)
+	}
+}
+
+// readUnit is a unit's databag without Juju's own keys.
+func (r *replay) readUnit(c *Context, relation, unit string) map[string]string {
+	var data map[string]string
+	r.ask(c, &data, "relation-get", "-r", relation, "-", unit)
+	for _, key := range []string{"private-address", "ingress-address", "egress-subnets"} {
+		delete(data, key)
+	}
+	return data
 }
 
 func (r *replay) ask(c *Context, into any, tool string, args ...string) {

@@ -128,6 +128,22 @@ func TestSentences(t *testing.T) {
 		"three actions queued",
 		"secret 9m4e2mr0ui3e8a215n5g of db, label u, latest revision 1",
 		"secret 9m4e2mr0ui3e8a215n5g owned by db is granted and read",
+		"leadership gained, then lost, while the hook runs",
+		"leadership moves to pulsar/0 when pulsar/1 is dead",
+		"pulsar/1 removed from the model, lease to pulsar/0",
+		"the lease of the dead leader ends, pulsar/0 becomes leader",
+		"every failed hook: juju resolved --no-retry",
+		"juju resolved --no-retry after each failure",
+		"juju refresh; rolling update reaches the pod while actions are queued",
+		"new pod; each hook fails once",
+		"two more revisions 3 and 4 while the hook runs",
+		"agent killed, revision 5 created, agent started again",
+		"relation pulsar:db - db:clients added",
+		"relation db added between the two applications",
+		"workload and sidecar restart",
+		"three update-status ticks",
+		"juju scale-application pulsar 1",
+		"juju remove-application pulsar",
 	} {
 		s := &sentence{replay: &replay{}}
 		for _, clause := range clauses(text) {

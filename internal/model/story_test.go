@@ -130,10 +130,11 @@ func TestWordings(t *testing.T) {
 			"leadership moves pulsar/0 -> pulsar/1": {"leadership lost in mid-hook", "leadership lost, before the end of the hook", "leadership goes to pulsar/1 while the hook runs"},
 		},
 		"09b-leadership-gained-and-lost": {
-			"leadership moves pulsar/0 -> pulsar/1": {"and back to pulsar/1", "leadership lost again"},
+			"leadership moves pulsar/0 -> pulsar/1": {"leadership pulsar/0 -> pulsar/1", "then lost", "and back to pulsar/1", "leadership lost again"},
 		},
 		"10h-sigterm-in-mid-hook": {
 			"pod deleted: SIGTERM; action act-one queued; relation zk added with zk/0; config a=2; db/0 writes k=2": {
+				"SIGTERM and relation zk added with zk/0, action act-one, config a=2 and db/0 writes k=2",
 				"at the same time SIGTERM, with action act-one, relation zk added with zk/0, config a=2 and db/0 k=2 waiting",
 			},
 		},
@@ -141,7 +142,7 @@ func TestWordings(t *testing.T) {
 			"charm container is up again": {"agent of the non-leader restarts in place"},
 		},
 		"10l-first-hooks-skipped": {
-			"juju resolved --no-retry": {"juju resolve --no-retry", "operator: juju resolved --no-retry pulsar/0", "juju resolved --no-retry: the hook is skipped"},
+			"juju resolved --no-retry": {"juju resolved --no-retry after each failure", "each failure is resolved with --no-retry", "juju resolve --no-retry", "operator: juju resolved --no-retry pulsar/0", "juju resolved --no-retry: the hook is skipped"},
 		},
 		"11f-upgrade-hooks-fail": {
 			"new pod": {"new pod of revision 2; upgrade-charm, config-changed and start fail once each", "new pod with the new charm"},
