@@ -199,15 +199,22 @@ func (a *agent) hook(ctx context.Context, run *model.Context) {
 	})
 	a.last = hook.Kind
 	failed := err != nil || outcome.Killed || outcome.ExitCode != 0 && !outcome.Missing
+	said := func(level, format string, args ...any) {
+		d.log.add(unit, level, "juju.worker.uniter.operation", fmt.Sprintf(format, args...))
+	}
 	switch {
 	case err != nil:
-		d.log.add(unit, "ERROR", "juju.worker.uniter.operation", fmt.Sprintf("hook %q failed: %v", hook, err))
-	case outcome.ExitCode != 0 || outcome.Killed:
-		d.log.add(unit, "ERROR", "juju.worker.uniter.operation", fmt.Sprintf("hook %q (via dispatching) failed: %s", hook, describe(outcome)))
+		said("ERROR", "hook %q (via %s) failed: %v", hook, handler, err)
+	case outcome.Killed && hook.Kind != juju.Action:
+		said("WARNING", "hook %q was terminated", hook)
+	case outcome.Killed:
+		said("ERROR", "hook %q (via %s) failed: signal: killed", hook, handler)
 	case outcome.Missing:
-		d.log.add(unit, "INFO", "juju.worker.uniter.operation", fmt.Sprintf("skipped %q hook (missing)", hook))
+		said("INFO", "skipped %q hook (missing)", hook)
+	case outcome.ExitCode != 0:
+		said("ERROR", "hook %q (via %s) failed: exit status %d", hook, handler, outcome.ExitCode)
 	default:
-		d.log.add(unit, "INFO", "juju.worker.uniter.operation", fmt.Sprintf("ran %q hook (via hook dispatching script: dispatch)", hook))
+		said("INFO", "ran %q hook (via %s)", hook, handler)
 	}
 	switch hook.Kind {
 	case juju.PebbleCustomNotice, juju.PebbleCheckFailed, juju.PebbleCheckRecovered:
@@ -219,12 +226,8 @@ func (a *agent) hook(ctx context.Context, run *model.Context) {
 	}
 }
 
-func describe(o model.Outcome) string {
-	if o.Killed {
-		return "signal: killed"
-	}
-	return fmt.Sprintf("exit status %d", o.ExitCode)
-}
+// handler is how Juju calls the charm's program in its log.
+const handler = "hook dispatching script: dispatch"
 
 // dispatch runs the charm for a hook and answers its tools meanwhile.
 func (a *agent) dispatch(ctx context.Context, run *model.Context) (model.Outcome, error) {

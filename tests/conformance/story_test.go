@@ -59,7 +59,7 @@ func configure(l *lab, r *record, units []string) {
 	})
 	failed := len(done.FindAllString(l.log(), -1))
 	l.run("config", "alpha", "crash=true", "--reset", "count")
-	l.await(2, `ERROR juju.worker.uniter.operation hook "config-changed" \(via dispatching\) failed`)
+	l.await(2, `ERROR juju.worker.uniter.operation hook "config-changed" \(via hook dispatching script: dispatch\) failed`)
 	expected(l, "alpha/0's status", state{"error", `hook failed: "config-changed"`}, l.workload("alpha/0"))
 	r.note(l, "a hook that fails", map[string]any{"others run": len(done.FindAllString(l.log(), -1)) > failed})
 	l.run("config", "alpha", "crash=false")

@@ -77,7 +77,7 @@ type UnitStatus struct {
 
 // StorageStatus is the storage section.
 type StorageStatus struct {
-	Storage map[string]StorageInstance `json:"storage" yaml:"storage"`
+	Storage map[string]StorageInstance `json:"storage,omitempty" yaml:"storage,omitempty"`
 }
 
 // StorageInstance is one storage, by its id.
