@@ -58,6 +58,7 @@ type traceHook struct {
 	RelationIDs   []string          `json:"relation_ids"`
 	RemoteData    map[string]string `json:"remote_data"`
 	RemoteAppData map[string]string `json:"remote_app_data"`
+	ReadError     any               `json:"read_error"` // what the charm could not read
 	Exit          int               `json:"exit"`
 	Note          string            `json:"note"`
 

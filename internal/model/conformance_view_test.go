@@ -127,6 +127,11 @@ func (r *replay) view(c *Context, h traceHook) view {
 	}
 	r.ask(c, &v.List, "relation-list")
 	r.ask(c, &v.IDs, "relation-ids")
+	if h.ReadError != nil {
+		// Rights are only roughly known to the recorder's controller.
+		v.Unit, v.App = h.RemoteData, h.RemoteAppData
+		return v.trim()
+	}
 	if e.RemoteUnit != "" {
 		v.Unit = r.readUnit(c, e.RelationID, e.RemoteUnit)
 	}

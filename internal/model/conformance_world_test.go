@@ -352,7 +352,8 @@ func (r *replay) unsaid(h traceHook, data map[string]string, saying string) map[
 }
 
 var (
-	noteTool   = regexp.MustCompile(`^(relation-set|state-set)((?: --?[a-z]+(?: [a-z]+:\d+)?)*)((?: [a-z][a-z0-9-]*(?:=\S*)?)+)(?: -> (\d+))?$`)
+	noteTool   = regexp.MustCompile(`^(relation-set|state-set)((?: --?[a-z]+(?: [a-z]+:\d+)?)*)((?: [a-z][a-z0-9-]*(?:=\S*)?)+)(?: -> (\d+)(?: .*)?)?$`)
+	noteOther  = regexp.MustCompile(`^([a-z]+(?:-[a-z]+)+) ([^=]\S*(?: [^-]\S*| --?[a-z]\S*)*?)(?: -> (\d+)(?: .*)?)?$`)
 	noteConfig = regexp.MustCompile(`config ([a-z]+)=(\S*)`)
 )
 
@@ -362,6 +363,7 @@ func (r *replay) write(c *Context, h traceHook) {
 	for _, part := range strings.FieldsFunc(h.Note, func(c rune) bool { return c == ',' || c == ';' || c == '\n' }) {
 		match := noteTool.FindStringSubmatch(strings.TrimSpace(part))
 		if match == nil {
+			r.other(c, h, strings.TrimSpace(part))
 			continue
 		}
 		toApp := strings.Contains(match[2], "--app")
@@ -405,6 +407,18 @@ func (r *replay) write(c *Context, h traceHook) {
 	}
 	if !r.noted("--app") && !r.noted("writes app") && h.Leader == "true" && len(r.trace.real()) > 1 {
 		r.writeApp(c, h)
+	}
+}
+
+// other runs another tool that the note says was run.
+func (r *replay) other(c *Context, h traceHook, part string) {
+	match := noteOther.FindStringSubmatch(part)
+	if match == nil || !slices.Contains(Tools(), match[1]) {
+		return
+	}
+	code, _, errOut, _ := c.Run(match[1], strings.Fields(match[2]), nil, false, nil)
+	if match[3] != "" && (match[3] != "0") != (code != 0) {
+		r.wrong("hook %d: %s: exit %d %s", h.N, part, code, errOut)
 	}
 }
 
