@@ -58,15 +58,21 @@ func (c *command) showStatus(ctx context.Context, cl *client, out *format, names
 		var text bytes.Buffer
 		screen := *c
 		screen.stdout = &text
-		err = out.write(&screen, seen.Status, func(w io.Writer) error { return statusTable(w, c.stderr, seen, len(names), relations) })
+		err = out.write(&screen, seen.Status, func(w io.Writer) error { return statusTable(w, seen, relations) })
 		if err != nil {
 			return err
 		}
 		if watch > 0 && isTerminal(c.stdout) {
 			fmt.Fprint(c.stdout, "\x1b[H\x1b[2J")
 		}
-		if _, err := c.stdout.Write(text.Bytes()); err != nil || watch <= 0 {
+		if _, err := c.stdout.Write(text.Bytes()); err != nil {
 			return err
+		}
+		if len(seen.Status.Applications) == 0 {
+			c.say("%s", nothing(seen.Status.Model.Name, len(names)))
+		}
+		if watch <= 0 {
+			return nil
 		}
 		seconds := max(1, int(watch/time.Second))
 		if _, err := ask[api.Changed](ctx, cl, "wait", api.Wait{After: seen.Change, Seconds: seconds}); err != nil {
@@ -82,6 +88,18 @@ func (c *command) showStatus(ctx context.Context, cl *client, out *format, names
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// nothing says, in juju's words and whatever the format, that there is nothing
+// to show.
+func nothing(model string, filters int) string {
+	switch filters {
+	case 0:
+		return fmt.Sprintf("\nModel %q is empty.", model)
+	case 1:
+		return "Nothing matched specified filter."
+	}
+	return "Nothing matched specified filters."
 }
 
 func isTerminal(w io.Writer) bool {
@@ -151,9 +169,8 @@ func application(endpoint string) string {
 	return app
 }
 
-// statusTable prints juju's tables: model, applications, units, relations;
-// notes says if there is nothing, of so many filters.
-func statusTable(w, notes io.Writer, seen api.Observation, filters int, relations bool) error {
+// statusTable prints juju's tables: model, applications, units, relations.
+func statusTable(w io.Writer, seen api.Observation, relations bool) error {
 	m := seen.Status.Model
 	cloud := m.Cloud
 	if m.Region != "" {
@@ -165,19 +182,7 @@ func statusTable(w, notes io.Writer, seen api.Observation, filters int, relation
 	}}
 	apps := seen.Status.Applications
 	if len(apps) == 0 {
-		if err := tables[0].write(w); err != nil {
-			return err
-		}
-		empty := fmt.Sprintf("Model %q is empty.", m.Name)
-		switch filters {
-		case 0:
-		case 1:
-			empty = "Nothing matched specified filter."
-		default:
-			empty = "Nothing matched specified filters."
-		}
-		_, err := fmt.Fprintf(notes, "\n%s\n", empty)
-		return err
+		return tables[0].write(w)
 	}
 	tables = append(tables, applicationTable(apps))
 	if units := unitTable(apps); len(units.rows) > 0 {
