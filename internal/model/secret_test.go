@@ -47,6 +47,7 @@ func TestSecretTools(t *testing.T) {
 		{line: "secret-add abc=x", want: "!1 this unit is not the leader"},
 		{line: "secret-add --owner unit --file /content.yaml password=mine pin=123", want: "secret:d0000000000000000002"},
 		{line: "secret-get secret:d0000000000000000002 --format=json", want: `{"password":"s3cret","pin":"123","user-name":"me"}`}, // the file's win
+		{line: "secret-get secret:d0000000000000000002 pin", want: `"123"`},                                                        // YAML
 	})
 	must(t, other.End(Outcome{}))
 	remote := during(t, m, "db/0")

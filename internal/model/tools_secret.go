@@ -331,10 +331,6 @@ func (t *tool) secretGet() error {
 	if kind == "base64" {
 		value = base64.StdEncoding.EncodeToString([]byte(value))
 	}
-	if t.format == "yaml" {
-		t.out = []byte(value + "\n")
-		return nil
-	}
 	return t.write(value)
 }
 
