@@ -19,6 +19,12 @@ func TestSecretTools(t *testing.T) {
 	}
 	check(t, c, []call{
 		{line: "secret-add", want: "!2 missing secret value or filename"},
+		{line: "secret-add --rotate often", want: "!2 missing secret value or filename"},
+		{line: "secret-add --file /empty.yaml", want: "!1 empty secret value not valid"},
+		{line: "secret-set --rotate often", want: "!2 missing secret URI"},
+		{line: "secret-set nobody ab=x", want: `!2 secret URI "nobody" not valid`},
+		{line: "secret-set " + uri + " --label '' --description '' --rotate '' --expire ''"},
+		{line: "secret-info-get --label pw --format=json", want: `{"` + id + `":{"revision":1,"label":"pw","owner":"application","rotation":"daily"}}`},
 		{line: "secret-add ab=x", want: `!2 key "ab" not valid`},
 		{line: "secret-add abc=", want: `!2 key value "abc=" not valid`},
 		{line: "secret-add --rotate often abc=x", want: `!2 rotate policy "often" not valid`},

@@ -126,36 +126,43 @@ func (t *tool) contentItem(out map[string]string, key, value string) error {
 	return nil
 }
 
-// upsert parses what secret-add and secret-set have in common.
+// upsert parses what secret-add and secret-set have in common. An empty option
+// is as good as none.
 func (t *tool) upsert(positional int) (owner string, change *secretChange, err error) {
-	unset := "\x00"
 	owner = "application"
-	label, text, rotate, expire, file := unset, unset, unset, unset, ""
+	var label, text, rotate, expire, file string
 	err = t.parse(flags{
 		"owner": &owner, "label": &label, "description": &text, "rotate": &rotate, "expire": &expire, "file": &file,
 	})
 	if err != nil {
 		return "", nil, err
 	}
+	switch {
+	case positional > 0 && len(t.args) < positional:
+		return "", nil, usage("missing secret URI")
+	case positional > 0:
+		if _, ok := secretID(t.args[0]); !ok {
+			return "", nil, usage("secret URI %q not valid", t.args[0])
+		}
+	case len(t.args) == 0 && file == "":
+		return "", nil, usage("missing secret value or filename")
+	}
 	change = &secretChange{}
 	for value, target := range map[*string]**string{&label: &change.label, &text: &change.text, &rotate: &change.rotate, &expire: &change.expire} {
-		if *value != unset {
+		if *value != "" {
 			*target = value
 		}
 	}
-	if expire != unset {
+	if expire != "" {
 		if err := checkExpire(expire); err != nil {
 			return "", nil, err
 		}
 	}
-	if rotate != unset && !slices.Contains([]string{"never", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly"}, rotate) {
+	if rotate != "" && !slices.Contains([]string{"never", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly"}, rotate) {
 		return "", nil, usage("rotate policy %q not valid", rotate)
 	}
 	if owner != "application" && owner != "unit" {
 		return "", nil, usage("secret owner %q not valid", owner)
-	}
-	if len(t.args) < positional {
-		return "", nil, usage("missing secret URI")
 	}
 	if args := t.args[positional:]; len(args) > 0 || file != "" {
 		if change.content, err = t.content(args, file); err != nil {
@@ -187,7 +194,7 @@ func (t *tool) secretAdd() error {
 		return err
 	}
 	if len(change.content) == 0 {
-		return usage("missing secret value or filename")
+		return fmt.Errorf("empty secret value not valid")
 	}
 	s := &secret{Owner: t.unit.Name}
 	if owner == "application" {

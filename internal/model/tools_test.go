@@ -86,6 +86,9 @@ func during(t *testing.T, m *Model, unit string) *Context {
 }
 
 func noFiles(path string) ([]byte, error) {
+	if path == "/empty.yaml" {
+		return []byte("{}\n"), nil
+	}
 	if path == "/content.yaml" {
 		return []byte("password: s3cret\nuser-name: me\n"), nil
 	}
