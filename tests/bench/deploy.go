@@ -126,7 +126,7 @@ func deployCharms(ctx context.Context, o options) (d deployment, found daemons, 
 	if err != nil {
 		return d, found, err
 	}
-	d.hooks = strings.Count(log, "via hook dispatching script")
+	d.hooks = strings.Count(log, "hook (via hook dispatching script")
 	found, err = l.daemons(ctx)
 	return d, found, err
 }
