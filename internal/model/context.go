@@ -38,8 +38,10 @@ type Context struct {
 	portsSet bool
 	storage  []string // names of storages to add
 	secrets  map[string]*secretChange
-	results  map[string]any
-	failure  *string
+	// strangers are secrets that the hook wants changed and its unit does not own.
+	strangers []string
+	results   map[string]any
+	failure   *string
 }
 
 // LogLine is a line of juju-log.

@@ -134,6 +134,12 @@ func (change *secretChange) granted(grants []grant) []grant {
 
 // checkSecrets refuses the hook's changes as a whole if one is not allowed.
 func (c *Context) checkSecrets(leader bool) error {
+	for _, id := range c.strangers {
+		if c.known(id) == nil {
+			return fmt.Errorf("cannot apply changes: secret %q not found", id)
+		}
+		return errors.New("cannot apply changes: permission denied")
+	}
 	for _, id := range slices.Sorted(maps.Keys(c.secrets)) {
 		s := c.secrets[id].create
 		if s == nil {

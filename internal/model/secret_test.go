@@ -49,7 +49,6 @@ func TestSecretTools(t *testing.T) {
 	other := during(t, m, "app/1")
 	check(t, other, []call{
 		{line: "secret-get --label pw --format=json", want: `{"password":"one"}`},
-		{line: "secret-set " + uri + " password=x", want: "!1 this unit is not the leader"},
 		{line: "secret-add abc=x", want: "!1 this unit is not the leader"},
 		{line: "secret-add --owner unit --file /content.yaml password=mine pin=123", want: "secret:d0000000000000000002"},
 		{line: "secret-get secret:d0000000000000000002 --format=json", want: `{"password":"s3cret","pin":"123","user-name":"me"}`}, // the file's win
@@ -75,7 +74,6 @@ func TestSecretLife(t *testing.T) {
 	use("app/0", call{line: "secret-grant " + uri + " -r db:1"})
 	use("db/0",
 		call{line: "secret-get " + uri + " --label mine --format=json", want: `{"token":"one"}`},
-		call{line: "secret-set " + uri + " token=x", want: `!1 secret "d0000000000000000001" not found`},
 	)
 	use("app/0",
 		call{line: "secret-set " + uri + " token=two"},
@@ -183,7 +181,6 @@ func TestSecretsOfNewLeader(t *testing.T) {
 	c = during(t, m, "app/0")
 	check(t, c, []call{
 		{line: "secret-ids --format=json", want: `["d0000000000000000002"]`},
-		{line: "secret-set secret:d0000000000000000001 token=three", want: "!1 this unit is not the leader"},
 		{line: "secret-get --label mine --format=json", want: `{"token":"one"}`},
 	})
 	must(t, c.End(Outcome{}))
@@ -271,4 +268,46 @@ func TestObsoleteRevisions(t *testing.T) {
 		must(t, err)
 		must(t, c.End(Outcome{}))
 	}
+}
+
+// TestSecretsOfOthers: the agent knows only what its unit owns, and a leader its
+// application's. A change of another secret is refused at the hook's end, and all
+// that the hook wrote with it.
+func TestSecretsOfOthers(t *testing.T) {
+	t.Parallel()
+	const ours = "secret:d0000000000000000001"
+	denied, unknown := "cannot apply changes: permission denied", `cannot apply changes: secret "d00000000000000009v0" not found`
+	for _, test := range []struct{ unit, line, want string }{
+		{"app/1", "secret-set " + ours + " token=x", denied},
+		{"app/1", "secret-remove " + ours, denied},
+		{"app/1", "secret-revoke " + ours + " --app db", denied},
+		{"db/0", "secret-set " + ours + " token=x", denied},
+		{"app/0", "secret-set UNKNOWN token=x", unknown},
+		{"app/0", "secret-remove UNKNOWN", unknown},
+	} {
+		m := pair(t)
+		c := during(t, m, "app/0")
+		check(t, c, []call{{line: "secret-add token=one", want: ours}, {line: "secret-grant " + ours + " -r db:1"}})
+		must(t, c.End(Outcome{}))
+		c = during(t, m, test.unit)
+		check(t, c, []call{
+			{line: "state-set kept=no"},
+			{line: strings.ReplaceAll(test.line, "UNKNOWN", "secret:d00000000000000009v0")},
+			{line: "secret-grant secret:d00000000000000009v0 -r db:1", want: `!1 secret "d00000000000000009v0" not found`},
+		})
+		if err := c.End(Outcome{}); err == nil || err.Error() != test.want {
+			t.Errorf("%s: %s: ended with %v, want %s", test.unit, test.line, err, test.want)
+		}
+		if state := m.State(test.unit); len(state) > 0 {
+			t.Errorf("%s: %s: kept %v", test.unit, test.line, state)
+		}
+	}
+	// What the same hook removed needs no second removal.
+	m := pair(t)
+	c := during(t, m, "app/0")
+	check(t, c, []call{{line: "secret-add token=one", want: ours}})
+	must(t, c.End(Outcome{}))
+	c = during(t, m, "app/0")
+	check(t, c, []call{{line: "secret-remove " + ours}, {line: "secret-remove " + ours}})
+	must(t, c.End(Outcome{}))
 }

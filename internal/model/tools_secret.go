@@ -243,7 +243,10 @@ func (t *tool) secretIDsKnown() []string {
 	return slices.Sorted(maps.Keys(ids))
 }
 
-// argument is the secret of a URI argument that the hook may change.
+// argument is the secret of a URI argument that the hook may change. The agent
+// knows the secrets of its unit, and a leader's those of the application.
+// Whether there are others only the controller can say, at the hook's end: nil
+// is one of those.
 func (t *tool) argument() (*secret, error) {
 	if len(t.args) == 0 {
 		return nil, usage("missing secret URI")
@@ -253,13 +256,22 @@ func (t *tool) argument() (*secret, error) {
 		return nil, usage("secret URI %q not valid", t.args[0])
 	}
 	s := t.known(id)
-	if s == nil || !s.ownedBy(t.unit) {
-		return nil, fmt.Errorf("secret %q not found", id)
-	}
-	if !t.manages(s) {
+	switch {
+	case s != nil && s.ownedBy(t.unit) && t.manages(s):
+		return s, nil
+	case s != nil && s.ownedBy(t.unit) && t.led:
 		return nil, fmt.Errorf("this unit is not the leader")
 	}
-	return s, nil
+	return nil, nil
+}
+
+// stranger leaves it to the controller to refuse a change of a secret.
+func (t *tool) stranger() error {
+	id, _ := secretID(t.args[0])
+	if change := t.secrets[id]; change == nil || !change.removed {
+		t.Context.strangers = append(t.strangers, id)
+	}
+	return nil
 }
 
 func (t *tool) secretSet() error {
@@ -270,6 +282,9 @@ func (t *tool) secretSet() error {
 	s, err := t.argument()
 	if err != nil {
 		return err
+	}
+	if s == nil {
+		return t.stranger()
 	}
 	if change.label != nil && *change.label != s.Label && t.labelled(*change.label, s.Owner) != nil {
 		return fmt.Errorf("secret with label %q already exists", *change.label)
@@ -522,12 +537,15 @@ func (t *tool) secretRemove() error {
 			return usage("invalid value %q for option --revision: strconv.ParseInt: parsing %q: invalid syntax", text, text)
 		}
 	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
 	s, err := t.argument()
 	if err != nil {
 		return err
 	}
-	if err := t.atMost(1); err != nil {
-		return err
+	if s == nil {
+		return t.stranger()
 	}
 	change := t.secretChange(s.ID)
 	switch {
@@ -549,6 +567,10 @@ func (t *tool) secretGrant() error {
 	s, err := t.argument()
 	if err != nil {
 		return err
+	}
+	if s == nil {
+		id, _ := secretID(t.args[0])
+		return fmt.Errorf("secret %q not found", id)
 	}
 	r, _, err := t.relation(relation)
 	if err != nil {
@@ -600,12 +622,15 @@ func (t *tool) secretRevoke() error {
 	if err := t.parse(flags{"r": &relation, "relation": &relation, "app": &app, "application": &app, "unit": &unit}); err != nil {
 		return err
 	}
+	if err := t.atMost(1); err != nil {
+		return err
+	}
 	s, err := t.argument()
 	if err != nil {
 		return err
 	}
-	if err := t.atMost(1); err != nil {
-		return err
+	if s == nil {
+		return t.stranger()
 	}
 	g := grant{Relation: -1}
 	if app != "" && unit != "" {
