@@ -258,6 +258,9 @@ func TestMistakes(t *testing.T) {
 		{line: "juju-reboot --now", want: `!1 juju-reboot is not supported on a "caas" model`},
 		{line: "secret-remove " + uri + " --revision x", want: `!2 invalid value "x" for option --revision: strconv.ParseInt: parsing "x": invalid syntax`},
 		{line: "secret-revoke " + uri + " --app db --unit db/0", want: "!2 specify only one of application or unit"},
+		{line: "secret-revoke " + uri + " --app Db", want: `!2 application "Db" not valid`},
+		{line: "secret-revoke " + uri + " --unit db", want: `!2 unit "db" not valid`},
+		{line: "secret-revoke secret:d00000000000000009v0", want: "!2 missing relation or application or unit"},
 		{line: "secret-revoke " + uri + " --app db -r db:1", want: "!2 do not specify both relation and app"},
 		{line: "secret-grant " + uri + " -r db:1"},
 		{line: "secret-grant " + uri + " -r db:1 --unit db/0"}, // it may already

@@ -629,10 +629,13 @@ func (t *tool) secretRevoke() error {
 	if err != nil {
 		return err
 	}
-	if s == nil {
-		return t.stranger()
-	}
 	g := grant{Relation: -1}
+	if app != "" && !appName.MatchString(app) {
+		return usage("application %q not valid", app)
+	}
+	if _, _, err := juju.ParseUnit(unit); unit != "" && err != nil {
+		return usage("unit %q not valid", unit)
+	}
 	if app != "" && unit != "" {
 		return usage("specify only one of application or unit")
 	}
@@ -653,6 +656,9 @@ func (t *tool) secretRevoke() error {
 		}
 		_, other, _ := r.own(t.app.Name)
 		g = grant{Target: other.App, Relation: r.ID}
+	}
+	if s == nil {
+		return t.stranger()
 	}
 	change := t.secretChange(s.ID)
 	change.grants = slices.DeleteFunc(change.grants, g.revokedBy)
