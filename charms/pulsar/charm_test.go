@@ -3,6 +3,7 @@ package pulsar
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -46,6 +47,7 @@ func started(t *testing.T, juju *opstest.Charm) opstest.State {
 		Endpoint: "cluster", LocalApp: leader.Relations[0].LocalApp,
 		RemoteUnits: map[int]ops.Bag{0: leader.Relations[0].LocalUnit, 2: {}},
 	}
+	state = juju.Run(t, alone(), state, opstest.ConfigChanged()).State // its first hook names the unit's life
 	return juju.Twice(t, alone(), state, opstest.RelationAppChanged("cluster")).State
 }
 
@@ -53,11 +55,16 @@ func alone() *Charm { return &Charm{ZooKeeper: away{}, Admin: away{}} }
 
 const related = "integrate with bookie: juju integrate bookie pulsar"
 
-// The leader decides on the first members, once, and starts its server.
+// The leader decides on the first members, once, and starts its server when
+// that is committed.
 func TestFirstStartOfTheLeader(t *testing.T) {
 	t.Parallel()
-	result := opstest.Load(t, files(t)).Twice(t, alone(), fresh(true), opstest.ConfigChanged())
-	state := result.State
+	juju := opstest.Load(t, files(t))
+	state := juju.Run(t, alone(), fresh(true), opstest.ConfigChanged()).State
+	if services := state.Containers["zookeeper"].Services; len(services) > 0 {
+		t.Errorf("started on a decision that nobody can read yet: %v", services)
+	}
+	state = juju.Twice(t, alone(), state, opstest.RelationAppChanged("cluster")).State
 	decided := state.Relations[0].LocalApp
 	if decided["zookeeper-voters"] != "0,1,2" || decided["cluster-name"] != "pulsar" {
 		t.Errorf("decided %v", decided)
@@ -93,6 +100,46 @@ func TestFirstStartOfAFollower(t *testing.T) {
 	}
 	if got := started(t, juju).Containers["zookeeper"].Services["zookeeper"].Current; got != "active" {
 		t.Errorf("after the decision ZooKeeper is %q", got)
+	}
+}
+
+// A unit may find the storage of an earlier one of its name. What that was a
+// member of is over; with others of its time it would be an ensemble again.
+func TestStorageOfAnEarlierUnit(t *testing.T) {
+	t.Parallel()
+	juju := opstest.Load(t, files(t))
+	leader := juju.Run(t, alone(), fresh(true), opstest.ConfigChanged()).State
+	decided := maps.Clone(leader.Relations[0].LocalApp)
+	decided["zookeeper-voters"] = "0"
+	state := fresh(false)
+	state.Unit, state.Secrets = 1, leader.Secrets
+	state.Relations[0] = opstest.Relation{Endpoint: "cluster", LocalApp: decided, RemoteUnits: map[int]ops.Bag{0: {}, 2: {}}}
+	const conf, data = "/pulsar/data/zookeeper/conf/", "/pulsar/data/zookeeper/data/version-2/snapshot.1"
+	var old strings.Builder
+	for n := range 3 {
+		fmt.Fprintf(&old, "server.%d=pulsar-%d.pulsar-endpoints.test.svc.cluster.local:2888:3888:participant;0.0.0.0:2181\n", n+1, n)
+	}
+	state.Containers["zookeeper"] = opstest.Container{Files: map[string]opstest.File{
+		conf + "zoo.cfg":                   {Content: "dynamicConfigFile=" + conf + "zoo.cfg.dynamic.100000000\n"},
+		conf + "zoo.cfg.dynamic.100000000": {Content: old.String()},
+		conf + "life":                      {Content: "an earlier one"},
+		data:                               {Content: "data"},
+	}}
+	state = juju.Run(t, alone(), state, opstest.ConfigChanged()).State
+	state = juju.Twice(t, alone(), state, opstest.RelationAppChanged("cluster")).State
+	container := state.Containers["zookeeper"]
+	if container.Services["zookeeper"].Current != "active" {
+		t.Errorf("services %v", container.Services)
+	}
+	members := container.Files[conf+"zoo.cfg.dynamic"].Content
+	if !strings.Contains(members, "server.1=") || !strings.Contains(members, "server.2=") || strings.Contains(members, "server.3=") {
+		t.Errorf("it starts on the members\n%s", members)
+	}
+	if _, left := container.Files[conf+"zoo.cfg.dynamic.100000000"]; left {
+		t.Error("the membership of the earlier unit is left")
+	}
+	if container.Files[data].Content != "data" {
+		t.Error("data of the earlier unit were touched")
 	}
 }
 

@@ -45,9 +45,13 @@ type Snapshot struct {
 	Offers  []string          // relation ids of Endpoint
 
 	Storage bool
-	Digest  string // of the super user's password; "" if not known yet
-	State   containerState
-	Mode    string // of the own server; "" if it is in no quorum
+	// Young says that Juju does not know yet which life of this unit's name it
+	// is; so the files on the storage tell nothing.
+	Young  bool
+	Life   string // its name
+	Digest string // of the super user's password; "" if not known yet
+	State  containerState
+	Mode   string // of the own server; "" if it is in no quorum
 
 	// Known is the membership as far as this unit knows.
 	Known zk.Config
@@ -71,6 +75,10 @@ type containerState struct {
 	Dynamic string    // path of the membership that zoo.cfg names or should name; "" if there is none
 	Config  zk.Config // its content
 	Version bool      // it was written by ZooKeeper
+
+	// Stale are the files of a membership that an earlier unit of this name
+	// has left on the storage.
+	Stale []string
 }
 
 // host is the stable name of a unit.
@@ -87,6 +95,8 @@ type Hook struct {
 	unit     *ops.Unit
 	ensemble Ensemble
 
+	life     string
+	young    bool
 	secret   string
 	password ops.Secret
 	config   *zk.Config
@@ -97,6 +107,9 @@ type Hook struct {
 
 // Begin starts a hook.
 func Begin(u *ops.Unit, e Ensemble) *Hook { return &Hook{unit: u, ensemble: e} }
+
+// lifeKey is the key of the unit's state that names its life.
+const lifeKey = "zookeeper.life"
 
 // Bounds of what a hook waits for; what takes longer is looked at again later.
 const (
@@ -130,7 +143,10 @@ func (h *Hook) Observe(ctx context.Context) (Snapshot, error) {
 	if err := h.observeSecret(ctx, &s); err != nil {
 		return s, err
 	}
-	s.State, err = observeContainer(ctx, u, serverID(s.Ordinal))
+	if err := h.observeLife(ctx, &s); err != nil {
+		return s, err
+	}
+	s.State, err = observeContainer(ctx, u, serverID(s.Ordinal), h.life)
 	if pebble.Unavailable(err) {
 		s.State, err = containerState{}, nil
 	}
@@ -208,24 +224,56 @@ func (h *Hook) observeSecret(ctx context.Context, s *Snapshot) error {
 	return nil
 }
 
+// observeLife reads which life of the unit's name this is. Juju may give a new
+// unit the storage of an earlier one of the same name, with the membership
+// that its server had: that server was taken out, and others of its time may
+// come back as well and make an ensemble of the past beside that of today.
+// Unit state begins anew with each unit; what is written in this hook may be
+// lost, so that a name for the life counts from the next hook on.
+func (h *Hook) observeLife(ctx context.Context, s *Snapshot) error {
+	state, err := h.unit.State(ctx)
+	if err != nil {
+		return err
+	}
+	if h.life = state[lifeKey]; h.life == "" {
+		h.young, h.life = true, s.Now.UTC().Format(time.RFC3339Nano)
+		err = h.unit.SetState(ctx, lifeKey, h.life)
+	}
+	s.Young, s.Life = h.young, h.life
+	return err
+}
+
 // observeContainer looks for the membership that the server last wrote. The
 // error is Unavailable if Pebble goes away meanwhile.
-func observeContainer(ctx context.Context, u *ops.Unit, id int) (containerState, error) {
+func observeContainer(ctx context.Context, u *ops.Unit, id int, life string) (containerState, error) {
 	server, err := u.Service(ctx, Container, service)
 	state := containerState{Up: server.Up, Running: server.Running(), Hash: server.Hash}
 	if err != nil || !server.Up {
 		return state, err
 	}
-	return state, state.findMembership(ctx, u.Container(Container), id)
+	return state, state.findMembership(ctx, u.Container(Container), id, life)
 }
 
 // findMembership takes the file that zoo.cfg names, else the newest that
 // there is. A file without the own server is what was left when the server
 // was taken out of the ensemble: with it the server would not start.
-func (state *containerState) findMembership(ctx context.Context, c pebble.Pebble, id int) error {
+func (state *containerState) findMembership(ctx context.Context, c pebble.Pebble, id int, life string) error {
 	files, err := c.ListFiles(ctx, configDirectory, false)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot list %s: %w", configDirectory, err)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	owner, err := c.Pull(ctx, lifePath)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot read %s: %w", lifePath, err)
+	}
+	if string(owner) != life {
+		for _, file := range files {
+			state.Stale = append(state.Stale, path.Join(configDirectory, file.Name))
+		}
+		return nil
 	}
 	var named string
 	if text, err := c.Pull(ctx, staticPath); err == nil {

@@ -43,6 +43,7 @@ const (
 	stepHold   = "leave ZooKeeper's members"
 	stepStop   = "stop ZooKeeper, which was never in an ensemble"
 	stepMove   = "start ZooKeeper on its new first members"
+	stepForget = "forget the membership of an earlier unit of this name"
 )
 
 // Plan is what this half should be, with its steps bound to the hook.
@@ -60,6 +61,8 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 			p.Steps[i].Run = h.stop
 		case stepMove:
 			p.Steps[i].Run = h.move
+		case stepForget:
+			p.Steps[i].Run = h.forget
 		}
 	}
 	return p
@@ -87,7 +90,7 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		wanted.Turn = lock.Next()
 		return wanted, ok
 	})
-	if desired := containers(s, wanted, lock, offer); desired != nil {
+	if desired := containers(s, lock, offer); desired != nil {
 		p.Containers = map[string]pebble.Desired{Container: *desired}
 	}
 
@@ -111,7 +114,9 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		p.Steps = append(p.Steps, ops.Step{Name: stepSecret})
 	case !change(s).Empty():
 		p.Steps = append(p.Steps, ops.Step{Name: stepChange})
-	case s.Options != nil && s.stale(s.Peers.Decision.Held.config(s.host)): // what is committed
+	case s.State.Up && !s.State.Running && !s.Young && !s.Dying && len(s.State.Stale) > 0:
+		p.Steps = append(p.Steps, ops.Step{Name: stepForget})
+	case s.Options != nil && s.stale(s.Peers.Decision.Committed.config(s.host)):
 		p.Steps = append(p.Steps, ops.Step{Name: stepMove})
 	}
 	if s.Wrong != nil {
@@ -188,7 +193,7 @@ func decide(s Snapshot) (cluster, bool) {
 	case len(s.Known.Voters()) > 0 && !s.stillborn():
 		wanted.setMembers(s.Known)
 	case s.Peers.Decision.Problem == nil && !s.Dying && s.Options != nil && len(s.Planned) > 0:
-		// The first decision: nobody runs a server before it is committed.
+		// The first decision. Nobody runs a server before it is committed.
 		wanted.Observers = nil
 		wanted.Voters = texts(firstMembers(s.Planned, s.votersMax()))
 	}
@@ -231,6 +236,7 @@ func layer(s Snapshot, members zk.Config) pebble.Desired {
 	} else {
 		desired.Files = Files(static, firstDynamicPath, withSelf(members, s), serverID(s.Ordinal))
 	}
+	desired.Files = append(desired.Files, pebble.File{Path: lifePath, Content: []byte(s.Life)})
 	return desired
 }
 
@@ -245,18 +251,25 @@ func withSelf(members zk.Config, s Snapshot) zk.Config {
 }
 
 // containers is the wanted container; nil leaves it as it is. A server that
-// should restart waits for its turn.
-func containers(s Snapshot, wanted cluster, lock rolling.Lock, offer Offer) *pebble.Desired {
+// should restart waits for its turn. One starts on what the leader has decided
+// only when that is committed, the leader's own too: of a hook that fails, or
+// whose unit has lost leadership at its end, no other unit ever hears, and the
+// next leader would decide on an ensemble beside this one.
+func containers(s Snapshot, lock rolling.Lock, offer Offer) *pebble.Desired {
+	decided := s.Peers.Decision.Committed
 	// Of a unit that goes the storage is still mounted, though Juju may list it
 	// no more.
-	if !s.State.Up || !s.Storage && !s.Dying || s.Options == nil || s.Digest == "" || len(wanted.Voters) == 0 {
+	if !s.State.Up || !s.Storage && !s.Dying || s.Options == nil || s.Digest == "" || decided.Secret == "" || len(decided.Voters) == 0 {
+		return nil
+	}
+	if s.Young || len(s.State.Stale) > 0 {
 		return nil
 	}
 	// Without this server there may be no quorum to take it out.
 	if s.Dying && (!s.leaves() || !s.votes() || !s.State.Version || s.State.Running) {
 		return nil
 	}
-	d := layer(s, wanted.config(s.host))
+	d := layer(s, decided.config(s.host))
 	waits := lock.Own.Wants && !lock.May()
 	if waits {
 		delete(d.Services, service)
@@ -350,6 +363,17 @@ func (h *Hook) makeSecret(ctx context.Context) error {
 	return nil
 }
 
+// forget removes the membership that an earlier unit of this name has left. Its
+// data stay: a server that follows brings them up to date.
+func (h *Hook) forget(ctx context.Context) error {
+	for _, file := range h.last.State.Stale {
+		if err := h.unit.Container(Container).Remove(ctx, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // move starts the server, which never was in an ensemble, on the members that
 // are chosen now. Stopped first, it is started by the next hook if this one
 // ends in between.
@@ -358,7 +382,7 @@ func (h *Hook) move(ctx context.Context) error {
 	if err := c.Stop(ctx, service); err != nil {
 		return err
 	}
-	if err := c.Push(ctx, pebble.File{Path: s.State.Dynamic, Content: s.Peers.Decision.Held.config(s.host).File()}); err != nil {
+	if err := c.Push(ctx, pebble.File{Path: s.State.Dynamic, Content: s.Peers.Decision.Committed.config(s.host).File()}); err != nil {
 		return err
 	}
 	return c.Start(ctx, service)

@@ -43,7 +43,7 @@ var (
 // related is the peer relation, and what the leader has decided or what is
 // wrong with it.
 func related(problem error, held cluster) ops.Peers[member, cluster] {
-	return ops.Peers[member, cluster]{Relation: "cluster:0", Decision: ops.Decision[cluster]{Relation: "cluster:0", Held: held, Problem: problem}}
+	return ops.Peers[member, cluster]{Relation: "cluster:0", Decision: ops.Decision[cluster]{Relation: "cluster:0", Held: held, Committed: held, Problem: problem}}
 }
 
 // turn gives a unit the turn.
@@ -196,7 +196,39 @@ func TestPlan(t *testing.T) {
 				s.Members = nil
 			},
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
+				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, lifePath, watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
+		},
+		{
+			name: "a decision of this very hook, which may be lost with it: no server starts on it, the leader's neither",
+			change: func(s *Snapshot) {
+				s.Leader, s.State, s.Mode, s.Members, s.Offers = true, containerState{Up: true}, "", nil, nil
+				s.Peers.Decision.Committed = cluster{}
+			},
+			want: outline{
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
+		},
+		{
+			name: "a membership that an earlier unit of this name has left is forgotten before the server starts",
+			change: func(s *Snapshot) {
+				s.State, s.Mode = containerState{Up: true, Stale: []string{staticPath, firstDynamicPath}}, ""
+				s.Members = nil
+			},
+			want: outline{
+				Unit:  ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting},
+				Steps: []string{stepForget}, Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
+		},
+		{
+			name: "in its first hook a unit does not judge what is on its storage",
+			change: func(s *Snapshot) {
+				s.State, s.Mode = containerState{Up: true, Stale: []string{staticPath, firstDynamicPath}}, ""
+				s.Members, s.Young = nil, true
+			},
+			want: outline{
 				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
@@ -206,7 +238,7 @@ func TestPlan(t *testing.T) {
 				s.State.Running, s.State.Hash, s.Mode = false, "", ""
 			},
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "down\n",
+				Services: both, Files: []string{staticPath, myIDPath, lifePath, watchScript}, Seen: "down\n",
 				Unit: ops.Bag{"zookeeper-state": starting}, Statuses: []juju.Status{startingServer},
 			},
 		},
@@ -258,7 +290,7 @@ func TestPlan(t *testing.T) {
 			name:   "a new setting in its turn",
 			change: func(s *Snapshot) { s.Options.TickTime = 1000; turn(s, "pulsar/1") },
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "follower\n",
+				Services: both, Files: []string{staticPath, myIDPath, lifePath, watchScript}, Seen: "follower\n",
 				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": wants}, Statuses: []juju.Status{restarting},
 			},
 		},
@@ -407,7 +439,7 @@ func TestPlan(t *testing.T) {
 				s.State.Running, s.State.Hash = false, ""
 			},
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "down\n", Unit: ops.Bag{"zookeeper-state": starting},
+				Services: both, Files: []string{staticPath, myIDPath, lifePath, watchScript}, Seen: "down\n", Unit: ops.Bag{"zookeeper-state": starting},
 			},
 		},
 		{
@@ -438,6 +470,7 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) {
 				stillborn(s)
 				s.Peers.Decision.Held.Voters, s.Known = []string{"1"}, pulsarConfig([]int{1}, nil)
+				s.Peers.Decision.Committed = s.Peers.Decision.Held
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "down\n",
@@ -478,8 +511,7 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) {
 				s.Leader, s.Peers, s.Offers = true, related(errors.New(`cannot read databag key "zookeeper-voters": x`), cluster{Secret: "secret:s"}), nil
 			},
-			want: outline{
-				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+			want: outline{ // the container waits for what is committed
 				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
@@ -498,7 +530,7 @@ func TestPlan(t *testing.T) {
 			name: "one unit",
 			change: func(s *Snapshot) {
 				s.Ordinal, s.Planned, s.Known, s.Mode = 0, []int{0}, pulsarConfig([]int{0}, nil), "leader"
-				s.Peers.Decision.Held.Voters = []string{"0"}
+				s.Peers.Decision.Held.Voters, s.Peers.Decision.Committed.Voters = []string{"0"}, []string{"0"}
 				desired := layer(*s, s.Known)
 				s.State.Hash = pebble.Hash(desired, service)
 			},

@@ -17,6 +17,8 @@ const (
 	staticPath       = configDirectory + "/zoo.cfg"
 	firstDynamicPath = configDirectory + "/zoo.cfg.dynamic"
 	myIDPath         = dataDirectory + "/myid"
+	// lifePath says whose the files beside it are.
+	lifePath = configDirectory + "/life"
 )
 
 // dynamicKey is the one line of zoo.cfg that is ZooKeeper's.
