@@ -47,8 +47,10 @@ type Snapshot struct {
 	Storage bool
 	// Young says that Juju does not know yet which life of this unit's name it
 	// is; so the files on the storage tell nothing.
-	Young  bool
-	Life   string // its name
+	Young bool
+	Life  string // its name
+	// Joined says that the server was in an ensemble in this life.
+	Joined bool
 	Digest string // of the super user's password; "" if not known yet
 	State  containerState
 	Mode   string // of the own server; "" if it is in no quorum
@@ -72,6 +74,8 @@ type containerState struct {
 	Running bool
 	Hash    string // what the running service was started with
 
+	// Digest is that of the settings on the storage.
+	Digest  string
 	Dynamic string    // path of the membership that zoo.cfg names or should name; "" if there is none
 	Config  zk.Config // its content
 	Version bool      // it was written by ZooKeeper
@@ -108,8 +112,11 @@ type Hook struct {
 // Begin starts a hook.
 func Begin(u *ops.Unit, e Ensemble) *Hook { return &Hook{unit: u, ensemble: e} }
 
-// lifeKey is the key of the unit's state that names its life.
-const lifeKey = "zookeeper.life"
+// Keys of the unit's state.
+const (
+	lifeKey   = "zookeeper.life"   // names the unit's life
+	joinedKey = "zookeeper.joined" // its server was in an ensemble
+)
 
 // Bounds of what a hook waits for; what takes longer is looked at again later.
 const (
@@ -151,6 +158,9 @@ func (h *Hook) Observe(ctx context.Context) (Snapshot, error) {
 		s.State, err = containerState{}, nil
 	}
 	if err != nil {
+		return s, err
+	}
+	if err := h.observeJoined(ctx, &s); err != nil {
 		return s, err
 	}
 	if s.State.Running {
@@ -243,6 +253,20 @@ func (h *Hook) observeLife(ctx context.Context, s *Snapshot) error {
 	return err
 }
 
+// observeJoined remembers that the server was in an ensemble: the container
+// that could tell may be away when the unit goes.
+func (h *Hook) observeJoined(ctx context.Context, s *Snapshot) error {
+	state, err := h.unit.State(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Joined = state[joinedKey] != ""; !s.Joined && s.State.Version {
+		s.Joined = true
+		err = h.unit.SetState(ctx, joinedKey, "true")
+	}
+	return err
+}
+
 // observeContainer looks for the membership that the server last wrote. The
 // error is Unavailable if Pebble goes away meanwhile.
 func observeContainer(ctx context.Context, u *ops.Unit, id int, life string) (containerState, error) {
@@ -277,7 +301,8 @@ func (state *containerState) findMembership(ctx context.Context, c pebble.Pebble
 	}
 	var named string
 	if text, err := c.Pull(ctx, staticPath); err == nil {
-		named = path.Base(javaprops.Parse(text)[dynamicKey])
+		static := javaprops.Parse(text)
+		named, state.Digest = path.Base(static[dynamicKey]), static[digestKey]
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot read %s: %w", staticPath, err)
 	}
@@ -321,8 +346,16 @@ func dynamicVersion(name string) (int64, bool) {
 // this hook has brought about, else the own server's file, which follows every
 // change, else what the leader has written.
 func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
-	if s.Peers.Relation == "" && s.State.Version {
-		s.Known = s.State.Config
+	if s.Peers.Relation == "" {
+		// Juju breaks it before the end if the agent was restarted.
+		switch {
+		case s.State.Version:
+			s.Known = s.State.Config
+		case !s.State.Up && s.Joined:
+			self := zk.Member{ID: serverID(s.Ordinal), Host: s.host(s.Ordinal), Role: zk.Participant}
+			s.Known = zk.Change{Joining: []zk.Member{self}}.Apply(zk.Config{})
+		}
+		s.Digest = s.State.Digest
 	}
 	switch {
 	case h.config != nil:

@@ -78,8 +78,10 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		case s.strayed():
 			p.Steps = append(p.Steps, ops.Step{Name: stepStop})
 		case mustHold(s):
-			// Juju breaks it before the end if the agent was restarted. Then only
-			// the others can take this server out.
+			// Only the others can take this server out now; they may need its vote.
+			if s.State.Version && !s.State.Running && s.Options != nil && s.Digest != "" {
+				p.Containers = map[string]pebble.Desired{Container: layer(s, zk.Config{})}
+			}
 			p.Steps = append(p.Steps, ops.Step{Name: stepHold})
 		}
 		return p

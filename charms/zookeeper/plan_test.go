@@ -371,6 +371,18 @@ func TestPlan(t *testing.T) {
 			want: outline{Steps: []string{stepHold}},
 		},
 		{
+			name: "the same with its server down, which the others may need to take it out: it starts on the settings that are there",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Mode = 2, []int{0, 1}, true, true, ""
+				s.Peers = ops.Peers[member, cluster]{}
+				s.State.Running, s.State.Hash = false, ""
+			},
+			want: outline{
+				Services: []string{service}, Files: []string{staticPath, myIDPath, lifePath},
+				Steps: []string{stepHold},
+			},
+		},
+		{
 			name: "a dying unit stops a server that was never in an ensemble",
 			change: func(s *Snapshot) {
 				s.Ordinal, s.Planned, s.Dying, s.Mode, s.Digest = 2, []int{0, 1}, true, "", ""

@@ -21,8 +21,11 @@ const (
 	lifePath = configDirectory + "/life"
 )
 
-// dynamicKey is the one line of zoo.cfg that is ZooKeeper's.
-const dynamicKey = "dynamicConfigFile"
+// Keys of zoo.cfg. The first is the one line that is ZooKeeper's.
+const (
+	dynamicKey = "dynamicConfigFile"
+	digestKey  = "DigestAuthenticationProvider.superDigest"
+)
 
 // MetricsPort serves Prometheus.
 const MetricsPort = 8000
@@ -43,18 +46,18 @@ func Static(o Options, digest string) javaprops.Properties {
 		},
 		o.extra(),
 		javaprops.Properties{
-			"tickTime":             strconv.Itoa(o.TickTime),
-			"maxSessionTimeout":    strconv.Itoa(maxSessionTimeout),
-			"dataDir":              dataDirectory,
-			"reconfigEnabled":      "true",
-			"standaloneEnabled":    "false",
-			"quorumListenOnAllIPs": "true", // the own name may not resolve yet
-			"DigestAuthenticationProvider.superDigest": digest,
-			"4lw.commands.whitelist":                   "srvr,mntr,ruok,conf,cons,isro",
-			"admin.serverAddress":                      "127.0.0.1",
-			"admin.serverPort":                         "9990",
-			"metricsProvider.className":                "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
-			"metricsProvider.httpPort":                 strconv.Itoa(MetricsPort),
+			"tickTime":                  strconv.Itoa(o.TickTime),
+			"maxSessionTimeout":         strconv.Itoa(maxSessionTimeout),
+			"dataDir":                   dataDirectory,
+			"reconfigEnabled":           "true",
+			"standaloneEnabled":         "false",
+			"quorumListenOnAllIPs":      "true", // the own name may not resolve yet
+			digestKey:                   digest,
+			"4lw.commands.whitelist":    "srvr,mntr,ruok,conf,cons,isro",
+			"admin.serverAddress":       "127.0.0.1",
+			"admin.serverPort":          "9990",
+			"metricsProvider.className": "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
+			"metricsProvider.httpPort":  strconv.Itoa(MetricsPort),
 		})
 }
 

@@ -1,0 +1,53 @@
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/zk"
+)
+
+// answering is an ensemble whose servers tell a membership, or nothing.
+type answering struct{ members *zk.Config }
+
+func (a answering) Server(context.Context, string) (zk.Server, error) {
+	return zk.Server{}, errors.New("connection refused")
+}
+
+func (a answering) Config(context.Context, []string) (zk.Config, error) {
+	if a.members == nil {
+		return zk.Config{}, errors.New("connection refused")
+	}
+	return *a.members, nil
+}
+
+func (a answering) Reconfigure(context.Context, []string, string, func(zk.Config) zk.Change) (zk.Config, error) {
+	return zk.Config{}, errors.New("not authenticated")
+}
+
+// A unit that goes may have neither its peer relation, which Juju breaks early
+// if the agent was restarted, nor a container that tells what its server is a
+// member of. If the server ever was in an ensemble it votes until others say
+// that it does not.
+func TestVoteOfAUnitThatIsToldNothing(t *testing.T) {
+	t.Parallel()
+	without, with := pulsarConfig([]int{0}, nil), pulsarConfig([]int{0, 1, 2}, nil)
+	for _, test := range []struct {
+		name   string
+		joined bool
+		others *zk.Config
+		want   bool
+	}{
+		{"never in an ensemble", false, nil, false},
+		{"in an ensemble, and nobody answers", true, nil, true},
+		{"in an ensemble that counts it", true, &with, true},
+		{"in an ensemble that has taken it out", true, &without, false},
+	} {
+		s := Snapshot{App: "pulsar", Suffix: suffix, Ordinal: 2, Planned: []int{0}, Dying: true, Teardown: true, Joined: test.joined}
+		(&Hook{ensemble: answering{test.others}}).observeMembership(t.Context(), &s)
+		if s.votes() != test.want || mustHold(s) != test.want {
+			t.Errorf("%s: votes %v, is held %v, want %v", test.name, s.votes(), mustHold(s), test.want)
+		}
+	}
+}
