@@ -37,7 +37,7 @@ func (w *world) faults() []event {
 	if p == nil || !p.up {
 		return list
 	}
-	if !w.busy[unit] {
+	if w.busy[unit] == nil {
 		if p.ending.IsZero() {
 			add("pod replaced", unit, p.terminate)
 		}
@@ -56,7 +56,7 @@ func (w *world) faults() []event {
 	if !c.up {
 		return list
 	}
-	if w.busy[unit] {
+	if w.busy[unit] != nil {
 		add("container lost in its unit's hook", unit+" "+c.name, c.kill)
 	} else {
 		add("container lost: "+c.name, unit, c.kill)
@@ -120,7 +120,7 @@ func (w *world) bookieFaults(add func(kind, whom string, do func()), c *containe
 		add("ZooKeeper session expired", unit, func() { delete(w.zookeeper.sessions, b.id) })
 	}
 	// The others hold what it held; nobody gets it back from here.
-	if w.chance(20) && !w.busy[unit] && w.lost[unit] == "" {
+	if w.chance(20) && w.busy[unit] == nil && w.lost[unit] == "" {
 		volume := choose(w, bookieVolumes)
 		add("disk lost: bookie", unit, func() {
 			w.lost[unit] = volume

@@ -33,6 +33,7 @@ type gate struct {
 	kill   int  // the number of the call that kills; 0: none
 	sent   bool // that call is still done, its answer lost
 	gone   bool
+	buried bool // its unit is gone for good; another may have the name
 	led    bool // the unit was the leader when the hook began
 	world  int  // the number of the call before which the world goes on; 0: none
 	steps  int
@@ -60,6 +61,9 @@ func pass[T any](g *gate, call func() (T, error)) (T, error) {
 		}
 		for i := range g.steps {
 			g.w.turn(uint64(i), g.w.step)
+		}
+		if g.gone {
+			return zero, errGone
 		}
 	}
 	if g.calls == g.kill {
@@ -103,7 +107,7 @@ func (w *world) hook(unit string) {
 		w.logf("%s: %s", unit, hook.Describe())
 	}
 	w.observer.begin(w, hook, unit)
-	w.busy[unit] = true
+	w.busy[unit] = g
 	w.depth++
 	err = ops.Run(context.Background(), w.host(run, g), w.charm(unit, g))
 	w.depth--
@@ -152,7 +156,7 @@ func (w *world) endHook(run *model.Context, g *gate, mode string, err error) {
 	for _, line := range run.Log() {
 		w.public("log of ", unit, line.Message)
 	}
-	if life := w.model.Life(unit); life == "" || life == "dead" {
+	if life := w.model.Life(unit); g.buried || life == "" || life == "dead" {
 		return // removed by force
 	}
 	if w.model.Running(unit) != run {
@@ -205,12 +209,13 @@ func (w *world) endHook(run *model.Context, g *gate, mode string, err error) {
 func (w *world) host(run *model.Context, g *gate) ops.Host {
 	environment := run.Environment()
 	environment.CharmDir = "/charm"
+	p := w.pods[run.Unit()]
 	return ops.Host{
 		Environment: environment,
 		Tools:       tools{run, g},
 		Now:         time.Now,
 		Pebble: func(container string) pebble.Pebble {
-			return gated{w.pods[run.Unit()].container(container).fake, g}
+			return gated{p.container(container).fake, g}
 		},
 	}
 }

@@ -305,7 +305,7 @@ func (o *operator) resolve(w *world) bool {
 	for _, unit := range w.model.Units() {
 		// Whoever skips the hook that keeps a voter until it is out of the
 		// ensemble loses the ensemble.
-		if w.busy[unit] || !retry && w.model.Life(unit) != "alive" || w.model.Resolved(unit, retry) != nil {
+		if w.busy[unit] != nil || !retry && w.model.Life(unit) != "alive" || w.model.Resolved(unit, retry) != nil {
 			continue
 		}
 		w.logf("$ juju resolved %s, retry %v", unit, retry)
@@ -417,7 +417,7 @@ func (o *operator) expel(w *world) bool {
 // restore gives up the volumes of the first bookie that lost one.
 func (o *operator) restore(w *world) bool {
 	for _, unit := range sorted(w.lost) {
-		if !w.busy[unit] {
+		if w.busy[unit] == nil {
 			w.restore(unit)
 			return true
 		}

@@ -208,9 +208,13 @@ func (w *world) reconcilePods() {
 	w.reconciled = w.model.Change()
 }
 
-// bury ends the pod of a unit that is gone.
+// bury ends the pod of a unit that is gone, and the hook that runs in it.
 func (w *world) bury(unit string) {
 	w.checkLeaver(unit)
+	if g := w.busy[unit]; g != nil {
+		g.gone, g.buried = true, true
+		delete(w.busy, unit)
+	}
 	w.pods[unit].end()
 	delete(w.pods, unit)
 	w.podNames = nil
@@ -321,7 +325,7 @@ func (p *pod) events(list []event) []event {
 			_ = w.model.StorageProvisioned(unit, id, path.Join("/var/lib/juju/storage", id))
 		})
 	}
-	if w.busy[unit] {
+	if w.busy[unit] != nil {
 		return list
 	}
 	if !p.up {
@@ -376,7 +380,7 @@ func (w *world) rollouts(list []event) []event {
 	}
 	for _, app := range w.model.Applications() {
 		outdated := w.model.OutdatedPods(app)
-		if len(outdated) == 0 || w.busy[outdated[0]] {
+		if len(outdated) == 0 || w.busy[outdated[0]] != nil {
 			continue
 		}
 		whole := true
@@ -395,7 +399,7 @@ func (w *world) rollouts(list []event) []event {
 	// needs one all the same.
 	for _, unit := range w.model.Units() {
 		p := w.pods[unit]
-		if p != nil && p.up && p.ending.IsZero() && !w.busy[unit] && w.model.Life(unit) == "dying" && w.model.Agent(unit) == model.AgentExited {
+		if p != nil && p.up && p.ending.IsZero() && w.busy[unit] == nil && w.model.Life(unit) == "dying" && w.model.Agent(unit) == model.AgentExited {
 			list = append(list, event{2, "outdated " + unit, func() {
 				w.logf("%s: pod, which is outdated and goes, is replaced", unit)
 				p.end()

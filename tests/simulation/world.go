@@ -98,11 +98,11 @@ type world struct {
 	pods      map[string]*pod // by unit
 	disks     map[string]*pebbletest.Fake
 	addresses int
-	services  int             // addresses of Services given
-	podNames  []string        // the keys of pods, sorted; nil: to be made
-	list      []event         // the array that events uses
-	busy      map[string]bool // units in the middle of a hook
-	depth     int             // of hooks within hooks
+	services  int              // addresses of Services given
+	podNames  []string         // the keys of pods, sorted; nil: to be made
+	list      []event          // the array that events uses
+	busy      map[string]*gate // of the units in the middle of a hook
+	depth     int              // of hooks within hooks
 
 	zookeeper ensemble
 	bookies   map[string]*bookieProcess // by unit: running processes
@@ -124,12 +124,12 @@ type world struct {
 	result Result
 }
 
-// Run plays the history of a seed. It must be called within a synctest bubble.
-func Run(seed uint64, o Options) Result {
+// newWorld is a world in which nothing is deployed.
+func newWorld(seed uint64, o Options) *world {
 	w := &world{
 		options: o, draw: mix(seed), began: time.Now(),
 		model:  model.New(model.Options{Name: "sim"}),
-		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]bool{},
+		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]*gate{},
 		bookies: map[string]*bookieProcess{}, brokers: map[string]*broker{}, lost: map[string]string{}, restarting: map[string]restart{},
 		flaps: map[string]int{}, bags: map[string]map[string]string{},
 		observer: newObserver(),
@@ -137,6 +137,12 @@ func Run(seed uint64, o Options) Result {
 	}
 	w.zookeeper = newEnsemble(w)
 	w.ticks = seed%2 == 1
+	return w
+}
+
+// Run plays the history of a seed. It must be called within a synctest bubble.
+func Run(seed uint64, o Options) Result {
+	w := newWorld(seed, o)
 	w.logf("seed %d, update-status %v", seed, w.ticks)
 	w.troubles()
 	w.converge()
@@ -206,7 +212,7 @@ func (w *world) events() []event {
 	list := w.list[:0]
 	if w.depth < 2 {
 		for _, unit := range w.model.Ready() {
-			if !w.busy[unit] {
+			if w.busy[unit] == nil {
 				list = append(list, event{10, unit, func() { w.hook(unit) }})
 			}
 		}
