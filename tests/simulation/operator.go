@@ -75,6 +75,7 @@ func deploy(app string) command {
 		if w.deployed(app) || app == pulsarApp && w.zookeeper.births > 0 {
 			return false // the last one is not gone yet
 		}
+		w.forget(app)
 		must(w, w.model.Deploy(model.DeployArgs{App: app, Charm: w.charms[app], Units: w.operator.scale[app]}))
 		if app == pulsarApp {
 			w.operator.votersMax = 5

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -48,7 +49,8 @@ type watcher struct {
 var image = []pebble.File{{Path: "/pulsar/lib/org.apache.pulsar-pulsar-broker-4.0.8.jar", Content: []byte("jar")}}
 
 // newPod makes a unit's pod, not started yet. Its volumes are those of the
-// last pod of that name: Kubernetes keeps the claims of a StatefulSet.
+// last pod of that name: Kubernetes keeps the claims of a StatefulSet. An
+// application that is deployed again has a new one, see forget.
 func (w *world) newPod(unit string) *pod {
 	p := &pod{w: w, unit: unit}
 	for _, c := range w.model.CharmOf(juju.Application(unit)).Containers {
@@ -223,19 +225,24 @@ func (w *world) bury(unit string) {
 	w.wipe(unit)
 }
 
-// wipe may lose the volumes of a unit that is gone: always if its application
-// is gone too. Otherwise those of a bookie stay: without its cookie it would,
-// rightly, not come back.
+// wipe may lose the volumes of a unit that is gone. Those of a bookie stay:
+// if its cookie is there and they are not, it will, rightly, not come back.
 func (w *world) wipe(unit string) {
 	app := juju.Application(unit)
 	for _, c := range w.charms[app].Containers {
-		if !w.living(app) || app != bookieApp && w.chance(50) {
+		if app != bookieApp && w.chance(50) {
 			delete(w.disks, unit+" "+c.Name)
 		}
 	}
-	if !w.living(app) {
-		delete(w.lost, unit)
-	}
+}
+
+// forget gives an application that is to be deployed new volumes: in the names
+// of its claims Juju puts an id, which is drawn anew for each StatefulSet that
+// it makes. So nobody gets those of an earlier application, not even of a unit
+// that had gone before it.
+func (w *world) forget(app string) {
+	maps.DeleteFunc(w.disks, func(key string, _ *pebbletest.Fake) bool { return juju.Application(key) == app })
+	maps.DeleteFunc(w.lost, func(unit, _ string) bool { return juju.Application(unit) == app })
 }
 
 // end kills the pod with all that runs in it.

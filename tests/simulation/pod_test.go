@@ -45,3 +45,38 @@ func TestHookEndsWithItsPod(t *testing.T) {
 		}
 	})
 }
+
+// Who comes back in its application gets its volumes back; an application that
+// is deployed again has new ones, also for units that had gone earlier.
+func TestVolumesStayWithTheApplication(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, Options{})
+		w.turn(0, func() { w.operator = newOperator(w) })
+		scale := func(n int) {
+			w.operator.scale[bookieApp] = n
+			if w.living(bookieApp) {
+				must(w, w.model.Scale(bookieApp, n))
+			}
+			w.converge()
+		}
+		scale(2)
+		disk := w.disk("bookie/1")
+		scale(1)
+		scale(2)
+		if w.disk("bookie/1") != disk {
+			t.Error("bookie/1 has other volumes than before")
+		}
+		scale(1)
+		must(w, w.model.RemoveApplication(bookieApp, false))
+		w.operator.again(redeployBookies())
+		w.operator.again(integrate(bookieApp))
+		scale(2)
+		if w.disk("bookie/1") == disk {
+			t.Error("bookie/1 has the volumes of an earlier application")
+		}
+		if w.failed() {
+			t.Error(w.result.Violation)
+		}
+	})
+}
