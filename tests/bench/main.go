@@ -109,6 +109,11 @@ func bench(ctx context.Context, o options, args []string) error {
 		if o.only != "" && o.only != part {
 			continue
 		}
+		if part == raceCommand {
+			if err := packRacers(ctx, o); err != nil {
+				return err
+			}
+		}
 		code, err := pod.Enter(append([]string{part}, args...), os.Environ())
 		if err != nil {
 			return fmt.Errorf("cannot make namespaces for the hooks: %w", err)

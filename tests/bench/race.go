@@ -51,18 +51,21 @@ func (h heat) name() string {
 	return fmt.Sprint(h.units)
 }
 
+// packRacers packs both charms. It has to be done where registries are in
+// reach, not in the machine of the race.
+func packRacers(ctx context.Context, o options) error {
+	return errors.Join(conformance.PackPython(ctx, ".", o.racer("python")), conformance.PackGo(ctx, ".", o.racer("go")))
+}
+
+// racer is the charm in a language.
+func (o options) racer(language string) string {
+	return filepath.Join(o.build, "race-"+language+".charm")
+}
+
 // race lets the charms run one update-status in turns, so that what else runs
 // on the machine hits all of them.
 func race(ctx context.Context, o options) error {
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	python, golang := filepath.Join(dir, "python.charm"), filepath.Join(dir, "go.charm")
-	if err := errors.Join(conformance.PackPython(ctx, ".", python), conformance.PackGo(ctx, ".", golang)); err != nil {
-		return err
-	}
+	python, golang := o.racer("python"), o.racer("go")
 	var heats []heat
 	for n, units := range raceUnits {
 		run, err := raceWith(ctx, o, units, n == 0, python, golang)
