@@ -120,9 +120,8 @@ func TestStorageOfAnEarlierUnit(t *testing.T) {
 		fmt.Fprintf(&old, "server.%d=pulsar-%d.pulsar-endpoints.test.svc.cluster.local:2888:3888:participant;0.0.0.0:2181\n", n+1, n)
 	}
 	state.Containers["zookeeper"] = opstest.Container{Files: map[string]opstest.File{
-		conf + "zoo.cfg":                   {Content: "dynamicConfigFile=" + conf + "zoo.cfg.dynamic.100000000\n"},
+		conf + "zoo.cfg":                   {Content: "charm.life=an earlier one\ndynamicConfigFile=" + conf + "zoo.cfg.dynamic.100000000\n"},
 		conf + "zoo.cfg.dynamic.100000000": {Content: old.String()},
-		conf + "life":                      {Content: "an earlier one"},
 		data:                               {Content: "data"},
 	}}
 	state = juju.Run(t, alone(), state, opstest.ConfigChanged()).State

@@ -286,26 +286,19 @@ func (state *containerState) findMembership(ctx context.Context, c pebble.Pebble
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot list %s: %w", configDirectory, err)
 	}
-	if len(files) == 0 {
-		return nil
-	}
-	owner, err := c.Pull(ctx, lifePath)
+	text, err := c.Pull(ctx, staticPath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot read %s: %w", lifePath, err)
+		return fmt.Errorf("cannot read %s: %w", staticPath, err)
 	}
-	if string(owner) != life {
+	static := javaprops.Parse(text)
+	if static[lifeCfgKey] != life {
 		for _, file := range files {
 			state.Stale = append(state.Stale, path.Join(configDirectory, file.Name))
 		}
 		return nil
 	}
-	var named string
-	if text, err := c.Pull(ctx, staticPath); err == nil {
-		static := javaprops.Parse(text)
-		named, state.Digest = path.Base(static[dynamicKey]), static[digestKey]
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot read %s: %w", staticPath, err)
-	}
+	state.Digest = static[digestKey]
+	named := path.Base(static[dynamicKey])
 	best, bestVersion := "", int64(-1)
 	for _, file := range files {
 		version, ok := dynamicVersion(file.Name)
@@ -316,7 +309,7 @@ func (state *containerState) findMembership(ctx context.Context, c pebble.Pebble
 	if best == "" {
 		return nil
 	}
-	text, err := c.Pull(ctx, path.Join(configDirectory, best))
+	text, err = c.Pull(ctx, path.Join(configDirectory, best))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // replaced by a newer one since it was listed
 	}

@@ -234,11 +234,10 @@ func layer(s Snapshot, members zk.Config) pebble.Desired {
 	desired.Services = map[string]pebble.Service{service: layerService(*s.Options, static)}
 	desired.Checks = map[string]pebble.Check{"zookeeper-serving": servingCheck}
 	if s.State.Dynamic != "" {
-		desired.Files = Files(static, s.State.Dynamic, zk.Config{}, serverID(s.Ordinal))
+		desired.Files = Files(static, s.Life, s.State.Dynamic, zk.Config{}, serverID(s.Ordinal))
 	} else {
-		desired.Files = Files(static, firstDynamicPath, withSelf(members, s), serverID(s.Ordinal))
+		desired.Files = Files(static, s.Life, firstDynamicPath, withSelf(members, s), serverID(s.Ordinal))
 	}
-	desired.Files = append(desired.Files, pebble.File{Path: lifePath, Content: []byte(s.Life)})
 	return desired
 }
 

@@ -196,7 +196,7 @@ func TestPlan(t *testing.T) {
 				s.Members = nil
 			},
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, lifePath, watchScript}, Seen: "down\n",
+				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
 				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
@@ -238,7 +238,7 @@ func TestPlan(t *testing.T) {
 				s.State.Running, s.State.Hash, s.Mode = false, "", ""
 			},
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, lifePath, watchScript}, Seen: "down\n",
+				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "down\n",
 				Unit: ops.Bag{"zookeeper-state": starting}, Statuses: []juju.Status{startingServer},
 			},
 		},
@@ -290,7 +290,7 @@ func TestPlan(t *testing.T) {
 			name:   "a new setting in its turn",
 			change: func(s *Snapshot) { s.Options.TickTime = 1000; turn(s, "pulsar/1") },
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, lifePath, watchScript}, Seen: "follower\n",
+				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "follower\n",
 				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": wants}, Statuses: []juju.Status{restarting},
 			},
 		},
@@ -378,7 +378,7 @@ func TestPlan(t *testing.T) {
 				s.State.Running, s.State.Hash = false, ""
 			},
 			want: outline{
-				Services: []string{service}, Files: []string{staticPath, myIDPath, lifePath},
+				Services: []string{service}, Files: []string{staticPath, myIDPath},
 				Steps: []string{stepHold},
 			},
 		},
@@ -451,7 +451,7 @@ func TestPlan(t *testing.T) {
 				s.State.Running, s.State.Hash = false, ""
 			},
 			want: outline{
-				Services: both, Files: []string{staticPath, myIDPath, lifePath, watchScript}, Seen: "down\n", Unit: ops.Bag{"zookeeper-state": starting},
+				Services: both, Files: []string{staticPath, myIDPath, watchScript}, Seen: "down\n", Unit: ops.Bag{"zookeeper-state": starting},
 			},
 		},
 		{
@@ -582,7 +582,7 @@ func TestFiles(t *testing.T) {
 	t.Parallel()
 	o := testOptions()
 	o.ExtraConfig = "snapCount=1000\ninitLimit=20"
-	files := Files(Static(*o, "super:digest="), firstDynamicPath, pulsarConfig([]int{0, 1, 2}, []int{3}), 2)
+	files := Files(Static(*o, "super:digest="), "a life", firstDynamicPath, pulsarConfig([]int{0, 1, 2}, []int{3}), 2)
 	want := []pebble.File{
 		{Path: staticPath, Mode: 0o600, Content: []byte(`# Written by the charm; ZooKeeper rewrites it when its membership changes.
 4lw.commands.whitelist=srvr,mntr,ruok,conf,cons,isro
@@ -591,6 +591,7 @@ admin.serverAddress=127.0.0.1
 admin.serverPort=9990
 autopurge.purgeInterval=1
 autopurge.snapRetainCount=3
+charm.life=a life
 dataDir=/pulsar/data/zookeeper/data
 dynamicConfigFile=/pulsar/data/zookeeper/conf/zoo.cfg.dynamic
 initLimit=20

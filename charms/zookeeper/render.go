@@ -17,14 +17,15 @@ const (
 	staticPath       = configDirectory + "/zoo.cfg"
 	firstDynamicPath = configDirectory + "/zoo.cfg.dynamic"
 	myIDPath         = dataDirectory + "/myid"
-	// lifePath says whose the files beside it are.
-	lifePath = configDirectory + "/life"
 )
 
-// Keys of zoo.cfg. The first is the one line that is ZooKeeper's.
+// Keys of zoo.cfg. The first is the one line that is ZooKeeper's; the last is
+// the charm's, and says whose membership the file names. ZooKeeper keeps keys
+// that it does not know.
 const (
 	dynamicKey = "dynamicConfigFile"
 	digestKey  = "DigestAuthenticationProvider.superDigest"
+	lifeCfgKey = "charm.life"
 )
 
 // MetricsPort serves Prometheus.
@@ -62,10 +63,11 @@ func Static(o Options, digest string) javaprops.Properties {
 }
 
 // Files are what a server that is about to start runs on: static settings,
-// membership, own id. dynamicPath is where the membership is; members is its
-// content, or none to leave that file as ZooKeeper wrote it.
-func Files(static javaprops.Properties, dynamicPath string, members zk.Config, id int) []pebble.File {
-	all := javaprops.Merge(static, javaprops.Properties{dynamicKey: dynamicPath})
+// membership, own id. life names the life of its unit; dynamicPath is where the
+// membership is; members is its content, or none to leave that file as
+// ZooKeeper wrote it.
+func Files(static javaprops.Properties, life, dynamicPath string, members zk.Config, id int) []pebble.File {
+	all := javaprops.Merge(static, javaprops.Properties{dynamicKey: dynamicPath, lifeCfgKey: life})
 	files := []pebble.File{
 		{Path: staticPath, Content: all.Render("Written by the charm; ZooKeeper rewrites it when its membership changes."), Mode: 0o600},
 		{Path: myIDPath, Content: fmt.Appendf(nil, "%d\n", id)},

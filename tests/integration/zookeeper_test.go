@@ -70,7 +70,7 @@ func (e *ensemble) write(id int, members zk.Config) {
 	})
 	static["dataDir"] = e.path(id, static["dataDir"])
 	const dynamic = "/pulsar/data/zookeeper/conf/zoo.cfg.dynamic"
-	for _, file := range zookeeper.Files(static, dynamic, members, id) {
+	for _, file := range zookeeper.Files(static, life, dynamic, members, id) {
 		path := e.path(id, file.Path)
 		content := strings.ReplaceAll(string(file.Content), dynamic, e.path(id, dynamic))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -172,6 +172,9 @@ func (e *ensemble) join(present zk.Config, ids ...int) {
 	}
 }
 
+// life is what the charm would call the life of a unit.
+const life = "2026-01-02T03:04:05.678Z"
+
 // A real ensemble grows from one server to five, shrinks to three without its
 // leader, turns a voter into an observer, and loses no write; servers that stay
 // are never restarted.
@@ -268,6 +271,9 @@ func TestZooKeeperMembership(t *testing.T) {
 	named := javaprops.Parse(static)["dynamicConfigFile"]
 	if want := e.path(1, "/pulsar/data/zookeeper/conf/zoo.cfg.dynamic") + fmt.Sprintf(".%x", config.Version); named != want {
 		t.Errorf("zoo.cfg names %s, want %s", named, want)
+	}
+	if got := javaprops.Parse(static)["charm.life"]; got != life {
+		t.Errorf("zoo.cfg is of the life %q, want %q: ZooKeeper keeps keys that it does not know", got, life)
 	}
 	text, err := os.ReadFile(named)
 	if err != nil {
