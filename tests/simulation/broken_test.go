@@ -169,7 +169,16 @@ var mistakes = []struct {
 		return change
 	}}), "voters: "},
 	{"metadata are initialised again", lies(liar{exist: func(bool) bool { return false }}), "initialises the metadata of"},
-	{"who does not serve shall vote", lies(liar{serves: true}), "as a voter, which does not serve"},
+	{"who does not serve shall vote", both(lies(liar{serves: true}), of(pulsarApp, func(ctx context.Context, u *ops.Unit, charm ops.Charm) error {
+		if err := charm.Reconcile(ctx, u); err != nil {
+			return err
+		}
+		ids, err := u.Tools().RelationIDs(ctx, "cluster")
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		return u.Tools().RelationSet(ctx, ids[0], false, map[string]string{"zookeeper-state": "serving"})
+	})), "as a voter, which does not serve"},
 }
 
 // Each mistake is found, in few histories.
