@@ -27,6 +27,9 @@ const (
 // service is the bookie's service in Pebble's plan.
 const service = "bookie"
 
+// label is that of the charm's layer.
+const label = "charm"
+
 // The endpoints, and what each side writes there.
 var (
 	zookeeper = ops.Requires[relation.ZooKeeperOffer, relation.BookieMember](zookeeperEndpoint)

@@ -282,6 +282,33 @@ func TestRolling(t *testing.T) {
 	}
 }
 
+// A hook that died while it started the bookie leaves one that may run on
+// something else than the plan says; it restarts in its turn only.
+func TestStartCutShort(t *testing.T) {
+	t.Parallel()
+	juju := load(t)
+	w := &world{health: Health{Ready: true, Listed: true, Registered: "rw"}}
+	peers := opstest.Relation{Endpoint: "cluster", RemoteUnits: map[int]ops.Bag{0: {"restart": `{"healthy":true}`}}}
+	state := opstest.State{
+		Unit: 1, Config: map[string]any{"profile": "testing"}, Relations: append(offered(), peers),
+		Containers: map[string]opstest.Container{"bookie": {}},
+	}
+	state = juju.Twice(t, w.charm(), state, opstest.PebbleReady("bookie")).State
+	before := state.Containers["bookie"].Services["bookie"]
+	const memory = "/run/pulsar-charms/charm.applied"
+	if _, ok := state.Containers["bookie"].Files[memory]; !ok || before.Current != "active" {
+		t.Fatalf("service %v, remembered: %v", before, ok)
+	}
+	delete(state.Containers["bookie"].Files, memory)
+	state = juju.Run(t, w.charm(), state, opstest.UpdateStatus()).State
+	if diff := cmp.Diff(before, state.Containers["bookie"].Services["bookie"]); diff != "" {
+		t.Errorf("it did something to the bookie before its turn (-before +after):\n%s", diff)
+	}
+	if got := state.Relation("cluster").LocalUnit["restart"]; got != `{"wants":true,"healthy":true}` {
+		t.Errorf("it says %s", got)
+	}
+}
+
 // Whatever the other side offers, the hook succeeds, and a configuration that
 // is written has the keys of a good one and no line more.
 func TestAnyOffer(t *testing.T) {

@@ -80,7 +80,7 @@ func (c *Charm) observe(ctx context.Context, u *ops.Unit) (snapshot, error) {
 
 func (c *Charm) observeContainer(ctx context.Context, u *ops.Unit, s *snapshot) error {
 	var err error
-	if s.service, err = u.Service(ctx, containerName, service); err != nil || !s.service.Planned() {
+	if s.service, err = u.Service(ctx, containerName, label, service); err != nil || !s.service.Planned() {
 		return err
 	}
 	text, err := u.Container(containerName).Pull(ctx, configPath)

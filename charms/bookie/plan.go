@@ -125,7 +125,7 @@ func (s snapshot) desired(touch bool) pebble.Desired {
 	if touch && s.usable() && !s.dying {
 		d = s.layer()
 	}
-	d.Label = "charm"
+	d.Label = label
 	if len(d.Services) == 0 && !s.service.Planned() {
 		return d // no bookie was ever started in this container
 	}

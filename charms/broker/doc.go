@@ -18,7 +18,11 @@ const (
 	Peers     = "cluster"
 )
 
-const service = "broker"
+// service is the broker's in Pebble's plan, label that of its layer.
+const (
+	service = "broker"
+	label   = "broker"
+)
 
 // Ports of a broker.
 const (

@@ -146,7 +146,7 @@ func (h *Hook) Observe(ctx context.Context, zookeeper ZooKeeper) (Snapshot, erro
 	if s.Offers, err = offers.Relations(ctx, u); err != nil {
 		return s, err
 	}
-	broker, err := u.Service(ctx, Container, service)
+	broker, err := u.Service(ctx, Container, label, service)
 	if err != nil {
 		return s, err
 	}

@@ -119,7 +119,7 @@ func (s Snapshot) lock(differs bool) rolling.Lock {
 // now; without services if too little is. It says whether a running one runs
 // on something else.
 func layer(s Snapshot, wanted cluster) (desired pebble.Desired, differs bool) {
-	desired = pebble.Desired{Label: "broker"}
+	desired = pebble.Desired{Label: label}
 	quorum, err := ParseQuorum(wanted.Quorum)
 	if s.Options == nil || err != nil || wanted.Name == "" || len(s.ZooKeeper.Endpoints) == 0 {
 		return desired, false
@@ -132,7 +132,7 @@ func layer(s Snapshot, wanted cluster) (desired pebble.Desired, differs bool) {
 	desired.Services = map[string]pebble.Service{service: layerService(*s.Options)}
 	desired.Checks = map[string]pebble.Check{"broker-ready": readyCheck}
 	desired.RestartOn = map[string][]string{service: {configPath}}
-	return desired, s.State.Running && s.State.Hash != "" && s.State.Hash != pebble.Hash(desired, service)
+	return desired, s.State.Running && s.State.Hash != pebble.Hash(desired, service)
 }
 
 // mayStart says whether all that a broker needs is there.

@@ -39,6 +39,9 @@ const (
 // service is the client's service in Pebble's plan.
 const service = "client"
 
+// label is that of the charm's layer.
+const label = "charm"
+
 // stateWrites is the key of the unit's state that overrules the option mode:
 // "on", "off", or nothing.
 const stateWrites = "continuous-writes"
@@ -141,7 +144,7 @@ func (c *Charm) observe(ctx context.Context, u *ops.Unit) (snapshot, error) {
 }
 
 func (c *Charm) observeContainer(ctx context.Context, u *ops.Unit, s *snapshot) error {
-	client, err := u.Service(ctx, containerName, service)
+	client, err := u.Service(ctx, containerName, label, service)
 	if err != nil || !client.Up {
 		return err
 	}

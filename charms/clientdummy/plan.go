@@ -48,7 +48,7 @@ func (s snapshot) mode() string {
 
 // desired is the service; change is false if it should stay as it is.
 func (s snapshot) desired() (d pebble.Desired, change bool) {
-	d = pebble.Desired{Label: "charm"}
+	d = pebble.Desired{Label: label}
 	stop := s.pulsar == nil || s.leaving || s.optionError == nil && s.mode() == "off"
 	switch {
 	case stop && s.command == "":

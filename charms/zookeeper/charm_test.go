@@ -148,3 +148,45 @@ func TestGarbageInThePeerDatabag(t *testing.T) {
 		t.Errorf("ZooKeeper was touched (-before +after):\n%s", diff)
 	}
 }
+
+// A hook that died while it started the server leaves one that may run on
+// something else than the plan says. It is restarted, but in its turn: the
+// others may restart theirs just now.
+func TestRestartOfAStartCutShort(t *testing.T) {
+	t.Parallel()
+	juju := opstest.Load(t, alone)
+	charm := &Charm{Ensemble: &single{serves: true}}
+	other := ops.Bag{"zookeeper-state": serving, "zookeeper-restart": `{"healthy":true}`}
+	state := opstest.State{
+		Leader: true, Containers: map[string]opstest.Container{"zookeeper": {}},
+		Relations: []opstest.Relation{{Endpoint: "cluster", RemoteUnits: map[int]ops.Bag{1: other, 2: other}}},
+	}
+	state = juju.Run(t, charm, state, opstest.ConfigChanged()).State
+	state = juju.Run(t, charm, state, opstest.PebbleReady("zookeeper")).State
+	state = juju.Twice(t, charm, state, opstest.UpdateStatus()).State
+	before := state.Containers["zookeeper"].Services["zookeeper"]
+	const memory = "/run/pulsar-charms/zookeeper.applied"
+	if _, ok := state.Containers["zookeeper"].Files[memory]; !ok || before.Current != "active" {
+		t.Fatalf("service %v, remembered: %v", before, ok)
+	}
+	delete(state.Containers["zookeeper"].Files, memory)
+
+	state = juju.Run(t, charm, state, opstest.UpdateStatus()).State
+	if diff := cmp.Diff(before, state.Containers["zookeeper"].Services["zookeeper"]); diff != "" {
+		t.Errorf("it did something to ZooKeeper before its turn (-before +after):\n%s", diff)
+	}
+	bags := state.Relation("cluster")
+	if got := bags.LocalUnit["zookeeper-restart"]; got != `{"wants":true,"healthy":true}` {
+		t.Errorf("before its turn it says %s", got)
+	}
+	if got := bags.LocalApp["zookeeper-turn"]; !strings.HasPrefix(got, `{"unit":"zookeeper/0","number":1,`) {
+		t.Fatalf("the leader gave the turn %s", got)
+	}
+	state = juju.Twice(t, charm, state, opstest.RelationAppChanged("cluster")).State
+	if after := state.Containers["zookeeper"].Services["zookeeper"]; after.PID == before.PID || after.Current != "active" {
+		t.Errorf("in its turn: service %v", after)
+	}
+	if got := state.Relation("cluster").LocalUnit["zookeeper-restart"]; got != `{"healthy":true,"done":1}` {
+		t.Errorf("after its turn it says %s", got)
+	}
+}

@@ -25,7 +25,11 @@ const (
 	Peers     = "cluster"
 )
 
-const service = "zookeeper"
+// service is ZooKeeper's in Pebble's plan, label that of its layer.
+const (
+	service = "zookeeper"
+	label   = "zookeeper"
+)
 
 // Ensemble is what the charm asks of ZooKeeper. zk.Ensemble is the real one.
 // Addresses are host:port.

@@ -270,7 +270,7 @@ func (h *Hook) observeJoined(ctx context.Context, s *Snapshot) error {
 // observeContainer looks for the membership that the server last wrote. The
 // error is Unavailable if Pebble goes away meanwhile.
 func observeContainer(ctx context.Context, u *ops.Unit, id int, life string) (containerState, error) {
-	server, err := u.Service(ctx, Container, service)
+	server, err := u.Service(ctx, Container, label, service)
 	state := containerState{Up: server.Up, Running: server.Running(), Hash: server.Hash}
 	if err != nil || !server.Up {
 		return state, err

@@ -216,7 +216,7 @@ func (s Snapshot) lock() rolling.Lock {
 // differs says whether the running server runs on something else than it
 // should. Its files say nothing of that: ZooKeeper rewrites them.
 func (s Snapshot) differs() bool {
-	if s.Options == nil || s.Digest == "" || !s.State.Running || s.State.Hash == "" {
+	if s.Options == nil || s.Digest == "" || !s.State.Running {
 		return false
 	}
 	should := pebble.Desired{Services: map[string]pebble.Service{service: layerService(*s.Options, Static(*s.Options, s.Digest))}}
@@ -226,7 +226,7 @@ func (s Snapshot) differs() bool {
 // layer is the container with a server that shall run on all that is known
 // now.
 func layer(s Snapshot, members zk.Config) pebble.Desired {
-	desired := pebble.Desired{Label: "zookeeper"}
+	desired := pebble.Desired{Label: label}
 	if s.Options == nil || s.Digest == "" {
 		return desired
 	}

@@ -16,7 +16,8 @@ type Service struct {
 	Info pebble.ServiceInfo
 	// Layer is Pebble's plan of the container.
 	Layer pebble.Layer
-	// Hash is that of what the service was started with; "" if Apply did not.
+	// Hash is that of what the running service was started with; "" if that is
+	// not known: Apply did not, or was cut short. It would restart it then.
 	Hash string
 }
 
@@ -33,9 +34,10 @@ func (s Service) Differs(desired pebble.Desired) bool {
 	return s.Running() && s.Hash != pebble.Hash(desired, name)
 }
 
-// Service looks at a service. A Pebble that does not answer is no error: its
+// Service looks at a service, which a pebble.Desired with that label starts. A
+// Pebble that does not answer is no error: its
 // pebble-ready hook will come.
-func (u *Unit) Service(ctx context.Context, container, name string) (Service, error) {
+func (u *Unit) Service(ctx context.Context, container, label, name string) (Service, error) {
 	c := u.Container(container)
 	layer, err := c.Plan(ctx)
 	if pebble.Unavailable(err) {
@@ -56,7 +58,20 @@ func (u *Unit) Service(ctx context.Context, container, name string) (Service, er
 		return Service{}, fmt.Errorf("cannot read service %s of container %s: %w", name, container, err)
 	}
 	if len(services) == 1 {
-		s.Info, s.Hash = services[0], pebble.RunningHash(layer, name)
+		s.Info = services[0]
+	}
+	if !s.Running() {
+		return s, nil
+	}
+	// The plan does not tell: it is changed before the process is, and the hook
+	// may end in between. Who asks whether a restart is due would be told that
+	// none is, and Apply would make it nevertheless.
+	s.Hash, err = pebble.StartedHash(ctx, c, label, name)
+	if pebble.Unavailable(err) {
+		return Service{}, nil
+	}
+	if err != nil {
+		return Service{}, fmt.Errorf("cannot tell what service %s of container %s runs on: %w", name, container, err)
 	}
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -440,6 +441,45 @@ func converged(t *testing.T, f *pebbletest.Fake, d pebble.Desired) {
 		if diff := cmp.Diff(plan.Services[name], process.Config); diff != "" {
 			t.Errorf("%s (-plan +process):\n%s", name, diff)
 		}
+	}
+}
+
+// Wherever an Apply was cut short, StartedHash tells whether the next one
+// restarts the process. (The plan's hash does not.)
+func TestStartedHash(t *testing.T) {
+	t.Parallel()
+	base := broker("/data")
+	base.Memory = ""
+	next := with(base, content(0, "a=2\n"), content(1, "hunter2"))
+	for name, start := range map[string][]pebble.Desired{"start": nil, "update": {base}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			misled := false
+			for at, more := (crash{}), true; more; at = at.next() {
+				f := pebbletest.NewFake(pebbletest.Options{})
+				for _, d := range start {
+					apply(t, f, d)
+				}
+				more = interrupt(t, f, next, at)
+				plan, err := f.Plan(t.Context())
+				hash, err2 := pebble.StartedHash(t.Context(), f, next.Label, "broker")
+				if err := errors.Join(err, err2); err != nil {
+					t.Fatal(err)
+				}
+				_, runs := f.Process("broker")
+				restarts := slices.Contains(apply(t, f, next).Restarted, "broker")
+				if differs := runs && hash != pebble.Hash(next, "broker"); differs != restarts {
+					t.Errorf("crash %+v: the hash %q says that it will restart: %v; it does: %v", at, hash, differs, restarts)
+				}
+				misled = misled || restarts && pebble.RunningHash(plan, "broker") == pebble.Hash(next, "broker")
+			}
+			if !misled {
+				t.Error("no crash came between the change of the plan and what Apply remembers")
+			}
+		})
+	}
+	if hash, err := pebble.StartedHash(t.Context(), pebbletest.NewFake(pebbletest.Options{}), "charm", "broker"); hash != "" || err != nil {
+		t.Errorf("in an empty container: %q, %v", hash, err)
 	}
 }
 

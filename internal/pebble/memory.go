@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -27,12 +28,13 @@ type origin struct {
 	config  string // sum.config; "" if it has to be told to the daemon again
 }
 
-func (a *applier) memoryPath() string {
-	directory := a.d.Memory
+func (a *applier) memoryPath() string { return memoryPath(a.d.Memory, a.d.Label) }
+
+func memoryPath(directory, label string) string {
 	if directory == "" {
 		directory = "/run/pulsar-charms"
 	}
-	return path.Join(directory, a.d.Label+".applied")
+	return path.Join(directory, label+".applied")
 }
 
 func (a *applier) remember(ctx context.Context) error {
@@ -168,6 +170,22 @@ func (s *sum) process(d Desired, name string, service Service) string {
 // RunningHash is the Hash that Apply put into the plan; "" if none.
 func RunningHash(plan Layer, service string) string {
 	return plan.Services[service].Environment[HashVariable]
+}
+
+// StartedHash is the Hash of what the service's process was started with by an
+// Apply of that label, with the default Memory. It is "" if that is not known:
+// nobody did, or the Apply was cut short; then the next one will restart the
+// process, though the plan may look as it should. Errors are those of Pull.
+func StartedHash(ctx context.Context, p Pebble, label, service string) (string, error) {
+	name := memoryPath("", label)
+	content, err := p.Pull(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot read %s: %w", name, err)
+	}
+	return parseMemory(content).services[service].process, nil
 }
 
 // config is everything that the daemon keeps of a service with its process.
