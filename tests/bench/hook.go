@@ -45,7 +45,8 @@ func compareHooks(ctx context.Context, o options) error {
 	ctx, cancel := context.WithTimeout(ctx, hookLimit)
 	defer cancel()
 	s, err := newStage(ctx, o, subject{
-		charm: o.charm("bookie"), unit: "bookie/0", container: "bookie", model: bookiesModel,
+		address: "10.1.0.10",
+		charm:   o.charm("bookie"), unit: "bookie/0", container: "bookie", model: bookiesModel,
 		image: func(dir string) error {
 			// In the place of Java there is a double.
 			return errors.Join(

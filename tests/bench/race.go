@@ -84,9 +84,11 @@ func race(ctx context.Context, o options) error {
 // from, for each of the two charms.
 func raceWith(ctx context.Context, o options, units int, age bool, python, golang string) ([]heat, error) {
 	stages := map[string]*stage{}
-	for racer, archive := range map[string]string{opsForks: python, goSocket: golang} {
+	for _, racer := range []struct{ name, archive, address string }{
+		{opsForks, python, "10.1.0.10"}, {goSocket, golang, "10.1.0.11"},
+	} {
 		s, err := newStage(ctx, o, subject{
-			charm: archive, unit: twinUnit, container: twinContainer,
+			charm: racer.archive, unit: twinUnit, container: twinContainer, address: racer.address,
 			image: func(string) error { return nil },
 			model: func(charm *model.Charm) (*model.Model, error) { return twinModel(charm, units) },
 		})
@@ -94,7 +96,7 @@ func raceWith(ctx context.Context, o options, units int, age bool, python, golan
 			return nil, err
 		}
 		defer s.close()
-		stages[racer] = s
+		stages[racer.name] = s
 	}
 	stages[goForks] = stages[goSocket]
 	fresh, err := runHeat(ctx, o, stages, heat{units: units})

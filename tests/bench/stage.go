@@ -38,6 +38,9 @@ const (
 type subject struct {
 	charm           string // archive
 	unit, container string
+	// address is the pod's, which no other pod of the machine may have: it
+	// names the link.
+	address string
 	// image fills a directory that becomes the container's image.
 	image func(dir string) error
 	// model makes the model around the unit.
@@ -166,13 +169,13 @@ func (s *stage) answer(call jujuc.Request) (jujuc.Response, error) {
 }
 
 func (s *stage) startPod(ctx context.Context, o options) (err error) {
-	name, address := juju.UnitFQDN(s.unit, "bench", juju.DefaultClusterDomain), "10.1.0.10"
+	name := juju.UnitFQDN(s.unit, "bench", juju.DefaultClusterDomain)
 	hosts := filepath.Join(s.dir, "hosts")
-	if err := os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"+address+" "+name+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"+s.address+" "+name+"\n"), 0o644); err != nil {
 		return err
 	}
 	s.pod, err = pod.Start(ctx, pod.Spec{
-		Unit: s.unit, Model: "bench", FQDN: name, Address: address, Hosts: hosts,
+		Unit: s.unit, Model: "bench", FQDN: name, Address: s.address, Hosts: hosts,
 		Dir: filepath.Join(s.dir, "p"), Pebble: filepath.Join(o.build, "pebble"),
 		Containers: []pod.Container{{Name: s.container, Image: filepath.Join(s.dir, "image")}},
 		Charm: pod.CharmContainer{
