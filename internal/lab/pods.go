@@ -187,7 +187,7 @@ func (d *Daemon) writeHosts() {
 	if old, err := os.ReadFile(d.hosts()); err == nil && string(old) == content {
 		return
 	}
-	if err := writeInPlace(d.hosts(), content); err != nil {
+	if err := writeAtomically(d.hosts(), []byte(content)); err != nil {
 		d.log.add("", "ERROR", "lab", diskError("cannot write the names of pods", d.home, err).Error())
 	}
 }

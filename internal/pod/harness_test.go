@@ -38,7 +38,7 @@ func newLab(t *testing.T) *lab {
 		}
 	})
 	l := &lab{t: t, dir: dir, hosts: filepath.Join(dir, "hosts")}
-	l.write("hosts", "127.0.0.1 localhost\n", 0o644)
+	l.write("hosts", "", 0o644)
 	return l
 }
 
@@ -99,7 +99,7 @@ func (l *lab) start(spec Spec) *Pod {
 	})
 	file, err := os.OpenFile(l.hosts, os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
-		_, err = fmt.Fprintf(file, "%s %s %s\n", spec.Address, spec.FQDN, firstLabel(spec.FQDN))
+		_, err = fmt.Fprintf(file, "%s %s\n", spec.Address, spec.FQDN)
 		file.Close()
 	}
 	if err != nil {

@@ -49,6 +49,9 @@ func podMain(status *os.File) error {
 	if err := configureNetwork(spec.Address); err != nil {
 		return err
 	}
+	if err := listenNames(spec.Hosts); err != nil {
+		return err
+	}
 	signal.Ignore(unix.SIGHUP, unix.SIGPIPE)
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, unix.SIGTERM, unix.SIGINT)
@@ -110,7 +113,7 @@ func newKubelet(spec Spec) *kubelet {
 	}
 	add := func(name string, root rootSpec, env map[string]string) {
 		root.Dir = filepath.Join(spec.Dir, rootDir, name)
-		root.Hosts, root.FQDN, root.Model = spec.Hosts, spec.FQDN, spec.Model
+		root.Address, root.FQDN, root.Model = spec.Address, spec.FQDN, spec.Model
 		root.Env = environ(env)
 		k.containers = append(k.containers, &container{kubelet: k, name: name, root: root, env: env, changed: make(chan struct{})})
 	}

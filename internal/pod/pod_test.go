@@ -56,7 +56,8 @@ export PEBBLE_SOCKET=/charm/containers/workload/pebble.socket
 		{"workload", "grep search /etc/resolv.conf", "search m.svc.cluster.local svc.cluster.local cluster.local"},
 		{"workload", "cat /proc/1/comm; echo $JUJU_CONTAINER_NAME $PEBBLE_SOCKET $HOME", "pebble\nworkload /charm/container/pebble.socket /root"},
 		{"workload", "touch /pulsar/bin/x && ls /pulsar/bin", "hello\nx"},
-		{"charm", "touch /usr/bin/x 2>/dev/null; touch /etc/hosts 2>/dev/null; echo $?", "1"},
+		{"charm", "touch /usr/bin/x 2>/dev/null; echo $?", "1"},
+		{"charm", "getent hosts zoo-0 >/dev/null && getent hosts nobody || echo unknown", "unknown"},
 		{"charm", "ls /var/lib/juju/agents/unit-zoo-0/charm /charm/containers; readlink /var/lib/juju/tools/unit-zoo-0/config-get", "/charm/containers:\nworkload\n\n/var/lib/juju/agents/unit-zoo-0/charm:\nmetadata.yaml\n/charm/bin/jujuc"},
 		{"charm", "echo x > /dev/null; head -c4 /dev/zero | wc -c; test -w /dev/shm; ls /proc/self/fd", "4\n0\n1\n2\n3"},
 		{"charm", "mount -t tmpfs x /mnt 2>/dev/null || echo refused", "refused"},
@@ -64,6 +65,18 @@ export PEBBLE_SOCKET=/charm/containers/workload/pebble.socket
 	} {
 		if got := sh(t, p, test.container, test.script); got != test.want {
 			t.Errorf("%s: %s\ngot  %q\nwant %q", test.container, test.script, got, test.want)
+		}
+	}
+	// Another pod comes back with another address. A program that reads
+	// /etc/hosts once must not go on with the first.
+	for _, address := range []string{"10.1.200.1", "10.1.200.2"} {
+		l.write("renamed", address+" other-0.other-endpoints.m.svc.cluster.local\n", 0o644)
+		if err := os.Rename(filepath.Join(l.dir, "renamed"), l.hosts); err != nil {
+			t.Fatal(err)
+		}
+		got := sh(t, p, "workload", "getent hosts other-0.other-endpoints | cut -d' ' -f1; grep -c other /etc/hosts || true")
+		if want := address + "\n0"; got != want {
+			t.Errorf("other-0: got %q, want %q", got, want)
 		}
 	}
 	if os.Getenv("JAVA_HOME") != "" || exec.Command("java", "-version").Run() == nil {

@@ -17,15 +17,15 @@ import (
 // rootSpec is what a container's first process builds and becomes. All paths
 // of the host are absolute and free of symbolic links.
 type rootSpec struct {
-	Dir    string // for this container's filesystem; empty
-	Image  string
-	Hosts  string
-	FQDN   string
-	Model  string
-	Mounts []Mount // in order
-	Links  []link
-	Argv   []string // becomes this program; empty: only reaps
-	Env    []string
+	Dir     string // for this container's filesystem; empty
+	Image   string
+	Address string
+	FQDN    string
+	Model   string
+	Mounts  []Mount // in order
+	Links   []link
+	Argv    []string // becomes this program; empty: only reaps
+	Env     []string
 }
 
 type link struct{ Target, Name string }
@@ -282,11 +282,9 @@ func (s rootSpec) files() error {
 		}
 	}
 	for name, content := range map[string]string{
-		"hostname": firstLabel(s.FQDN) + "\n",
-		"hosts":    "",
-		// Nobody answers at this address: what hosts does not have is
-		// refused at once.
-		"resolv.conf":   fmt.Sprintf("search %s.svc.cluster.local svc.cluster.local cluster.local\nnameserver 127.0.0.1\noptions ndots:5 timeout:1 attempts:1\n", s.Model),
+		"hostname":      firstLabel(s.FQDN) + "\n",
+		"hosts":         fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n%s %s %s\n", s.Address, s.FQDN, firstLabel(s.FQDN)),
+		"resolv.conf":   fmt.Sprintf("search %s.svc.cluster.local svc.cluster.local cluster.local\nnameserver %s\noptions ndots:5\n", s.Model, nameserver),
 		"nsswitch.conf": strings.Join(lines, "\n") + "\n",
 	} {
 		path := "/etc/" + name
@@ -297,7 +295,7 @@ func (s rootSpec) files() error {
 			return err
 		}
 	}
-	return bind(hostRoot+s.Hosts, "/etc/hosts", true)
+	return nil
 }
 
 // devices makes /dev as a container has it.

@@ -34,8 +34,9 @@ type Spec struct {
 	FQDN    string // the unit's stable name; its first label is the host name
 	Address string // IPv4 address out of Network, such as "10.1.0.7"
 
-	// Hosts is the hosts file of all pods. It is bound read-only over
-	// /etc/hosts, so the caller must rewrite it in place, never by rename.
+	// Hosts is the file of all names, in lines "address name". It is read for
+	// each question that a program in the pod asks, so the caller replaces it
+	// by rename.
 	Hosts string
 
 	// Dir is the pod's own directory on the host: control socket (pod.sock),
