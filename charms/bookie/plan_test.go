@@ -182,7 +182,7 @@ func TestPlan(t *testing.T) {
 			turn(s, "bookie/1")
 			s.others["bookie/2"] = rolling.State{}
 		}, outcome{Status: ops.Active("new configuration: waiting for bookie/2 to be healthy before a restart"), Services: watchOnly, Seen: "up", State: "serving",
-			Peer: rolling.State{Healthy: true, Wants: true, Done: 1}}},
+			Peer: rolling.State{Healthy: true, Wants: true, Done: 1, Declines: true}}},
 		{"new configuration, but it does not run: no turn is needed", func(s *snapshot) {
 			outdated(s)
 			s.service.Info.Current, s.health = "inactive", Health{}

@@ -210,7 +210,11 @@ func (w *world) trouble() {
 }
 
 // calm lets every unit that is not lost run one hook, hear all, and come up.
-func (w *world) calm() {
+func (w *world) calm() { w.round(func(string) bool { return true }) }
+
+// round lets every unit that is not lost run one hook and come up, and those
+// that listen hear all.
+func (w *world) round(listens func(unit string) bool) {
 	for _, name := range w.names() {
 		if u := w.units[name]; !u.lost {
 			if u.hook == nil {
@@ -221,7 +225,7 @@ func (w *world) calm() {
 			w.end(name, false)
 		}
 		for _, reader := range w.names() {
-			if !w.units[reader].lost {
+			if !w.units[reader].lost && listens(reader) {
 				w.hear(reader, name)
 			}
 		}
@@ -238,6 +242,18 @@ func (w *world) rolled() bool {
 	return true
 }
 
+// troubled is a world after some history.
+func troubled(t *rapid.T) *world {
+	w := &world{t: t, now: now, leader: "app/0", units: map[string]*unit{}}
+	for i := range rapid.IntRange(1, 5).Draw(t, "units") {
+		w.add(fmt.Sprintf("app/%d", i))
+	}
+	for range rapid.IntRange(0, 300).Draw(t, "steps") {
+		w.trouble()
+	}
+	return w
+}
+
 // Whatever happens, no healthy unit goes down for a restart while another has
 // not come back from its own; and once nothing breaks any more all restart
 // that should. That needs no time, unless a unit is lost for good; and then
@@ -245,13 +261,7 @@ func (w *world) rolled() bool {
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{t: t, now: now, leader: "app/0", units: map[string]*unit{}}
-		for i := range rapid.IntRange(1, 5).Draw(t, "units") {
-			w.add(fmt.Sprintf("app/%d", i))
-		}
-		for range rapid.IntRange(0, 300).Draw(t, "steps") {
-			w.trouble()
-		}
+		w := troubled(t)
 		lost := 0
 		for _, name := range w.names() {
 			u := w.units[name]
@@ -280,6 +290,30 @@ func TestHistories(t *testing.T) {
 		}
 		if w.turn.Number != last.Number {
 			t.Fatalf("at rest the turn changes from %+v to %+v", last, w.turn)
+		}
+	})
+}
+
+// The turn comes to rest though nobody but the leader hears anything new of the
+// others: Juju runs the hook of a turn before those that would tell, so a turn
+// that goes round for want of news keeps the news away.
+func TestTurnRestsWithoutNews(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := troubled(t)
+		if u := w.units[w.leader]; u.lost {
+			u.lost, u.runs = false, w.target
+		}
+		leads := func(unit string) bool { return unit == w.leader }
+		for range 5 * (len(w.units) + 2) {
+			w.round(leads)
+		}
+		last := w.turn
+		for range 3 {
+			w.round(leads)
+		}
+		if w.turn.Number != last.Number {
+			t.Fatalf("nothing happens, and the turn changes from %+v to %+v", last, w.turn)
 		}
 	})
 }

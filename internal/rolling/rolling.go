@@ -6,7 +6,7 @@
 // (State); the leader writes whose turn it is into the application's databag
 // (Turn); a unit restarts only in its turn. All are facts of the present, so
 // hooks may repeat, reorder and coalesce, and a new leader goes on where the
-// last one was. Three rules make it safe with databags that are read late:
+// last one was. Four rules make it work with databags that are read late:
 //
 //   - A turn has a number and ends when its holder says that it is done with
 //     that number. So a leader that still reads what the holder wrote before
@@ -16,6 +16,11 @@
 //     Lease, and gets no other before a sign of life. It may begin a restart
 //     only in the first half, so that the clocks of the two may differ by the
 //     other; later, it gives the turn back.
+//   - A holder that may not use its turn, because another is unhealthy as far as
+//     it has heard, gives it back, and gets no other before it has heard better
+//     (State.Declines). The leader may have heard better already, and Juju runs
+//     the hook of a new turn before those of other units' databags: a turn that
+//     came back at once would keep the holder from ever hearing.
 //   - A unit acts only on a turn that is committed, the leader included: what
 //     the leader's own hook has just decided is lost if that hook fails.
 //
@@ -53,6 +58,9 @@ type State struct {
 	Healthy bool `json:"healthy,omitempty"`
 	// Done is the number of the last turn of this unit that is over.
 	Done int `json:"done,omitempty"`
+	// Declines says that it has given a turn back because another member was
+	// not healthy, and has not heard since that all are.
+	Declines bool `json:"declines,omitempty"`
 }
 
 // Turn says which unit may restart, in a key of the application's databag in
@@ -84,7 +92,7 @@ type Lock struct {
 	Unit string
 	// Leaving says that it goes: it is no member then.
 	Leaving bool
-	// Own is this unit's state; of it, Done is what it last wrote.
+	// Own is this unit's state; of it, Done and Declines are what it last wrote.
 	Own State
 	// Others are the other members by name: units that stay.
 	Others map[string]State
@@ -118,7 +126,7 @@ func (l Lock) Next() Turn {
 		}
 	}
 	for _, unit := range after(l.Turn.Unit, members) {
-		if state := members[unit]; state.Wants && state.Healthy != sick && missed[unit] == 0 {
+		if state := members[unit]; state.Wants && !state.Declines && state.Healthy != sick && missed[unit] == 0 {
 			return Turn{Unit: unit, Number: last + 1, Since: l.Now.UTC().Truncate(time.Second), Missed: missed}
 		}
 	}
@@ -174,6 +182,7 @@ func (l Lock) sick() string {
 func (l Lock) State() State {
 	state := l.Own
 	state.Done = max(state.Done, l.Turn.Missed[l.Unit])
+	state.Declines = (state.Declines || l.holds()) && state.Wants && state.Healthy && l.sick() != ""
 	if l.holds() && (state.Wants && !l.May() || !state.Wants && state.Healthy) {
 		state.Done = l.Turn.Number
 	}

@@ -63,6 +63,8 @@ func TestNext(t *testing.T) {
 		{"a holder that does not come back up stops a rollout", turn("app/1", rolling.Lease), due, members{"app/1": down, "app/2": due}, turn("app/1", rolling.Lease)},
 		{"but not the cure of another", turn("app/1", rolling.Lease), due, members{"app/1": down, "app/2": downDue}, missed(next("app/2"), "app/1", 7)},
 		{"a holder that gives its turn back has it again", turn("app/1", 0), fine, members{"app/1": {Healthy: true, Wants: true, Done: 7}}, next("app/1")},
+		{"but not before it has heard that all are healthy", turn("app/1", 0), fine, members{"app/1": {Healthy: true, Wants: true, Done: 7, Declines: true}}, turn("app/1", 0)},
+		{"others do not wait for that", turn("app/1", 0), due, members{"app/1": {Healthy: true, Wants: true, Done: 7, Declines: true}}, next("app/0")},
 		{"somebody is down", none, due, members{"app/1": due, "app/2": down}, none},
 		{"the one that is down wants", none, due, members{"app/1": due, "app/2": downDue}, rolling.Turn{Unit: "app/2", Number: 1, Since: now}},
 		{"a turn of the future counts for nothing", turn("app/1", -time.Hour), due, members{"app/1": due}, missed(next("app/0"), "app/1", 7)},
@@ -128,6 +130,40 @@ func TestHolder(t *testing.T) {
 			}
 			if test.own.Wants && lock.Reason() != test.reason {
 				t.Errorf("Reason() = %q, want %q", lock.Reason(), test.reason)
+			}
+		})
+	}
+}
+
+// A holder that gives its turn back because another is not healthy declines
+// further ones until it has heard better, whoever has them meanwhile.
+func TestDeclines(t *testing.T) {
+	t.Parallel()
+	type members = map[string]rolling.State
+	declines := rolling.State{Healthy: true, Wants: true, Done: 7, Declines: true}
+	for _, test := range []struct {
+		name   string
+		turn   rolling.Turn
+		own    rolling.State
+		others members
+		want   rolling.State
+	}{
+		{"its turn, and somebody is down", turn("app/1", 0), due, members{"app/0": down}, declines},
+		{"the same, long after", turn("app/1", rolling.Lease/2), due, members{"app/0": down}, declines},
+		{"its turn, too late", turn("app/1", rolling.Lease/2), due, members{"app/0": fine}, rolling.State{Healthy: true, Wants: true, Done: 7}},
+		{"told of its own write", turn("app/1", 0), declines, members{"app/0": down}, declines},
+		{"another has the next turn", rolling.Turn{Unit: "app/0", Number: 8, Since: now}, declines, members{"app/0": fine, "app/2": down}, declines},
+		{"it hears that all are healthy", turn("app/1", 0), declines, members{"app/0": fine}, rolling.State{Healthy: true, Wants: true, Done: 7}},
+		{"who was down has left, and it is alone", turn("app/1", 0), declines, nil, rolling.State{Healthy: true, Wants: true, Done: 7}},
+		{"it is down itself, and a turn may be the cure", turn("app/1", 0), rolling.State{Wants: true, Done: 7, Declines: true}, members{"app/0": down}, rolling.State{Wants: true, Done: 7}},
+		{"it wants no more", turn("app/1", 0), rolling.State{Healthy: true, Done: 7, Declines: true}, members{"app/0": down}, fineDone},
+		{"it has had no turn", turn("app/2", 0), due, members{"app/0": down}, due},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			lock := rolling.Lock{Now: now, Unit: "app/1", Own: test.own, Others: test.others, Turn: test.turn}
+			if diff := cmp.Diff(test.want, lock.State()); diff != "" {
+				t.Errorf("State() (-want +got):\n%s", diff)
 			}
 		})
 	}
