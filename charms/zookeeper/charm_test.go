@@ -81,8 +81,10 @@ func TestCharmAlone(t *testing.T) {
 	}
 
 	server.serves = true
-	result := juju.Twice(t, charm, state, opstest.UpdateStatus())
-	state = result.State
+	// The first hook tells all units that there is an ensemble, and is called
+	// again for what may wait for that.
+	state = juju.Run(t, charm, state, opstest.UpdateStatus()).State
+	state = juju.Twice(t, charm, state, opstest.UpdateStatus()).State
 	if want := ops.Active("ZooKeeper leader, 1 voter, not redundant"); state.Status != want {
 		t.Errorf("status %v, want %v", state.Status, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -63,6 +64,9 @@ type Snapshot struct {
 	// Unreachable says that a server which should join does not answer here,
 	// though its unit says that it serves.
 	Unreachable bool
+	// Found says that an ensemble serves; asked only by a server that should
+	// follow it. Lost says that a unit says so and its server does not answer.
+	Found, Lost bool
 	// Failure is what went wrong in a step of this hook; it is tried again in
 	// a later one.
 	Failure string
@@ -364,6 +368,9 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 			s.Known = config
 		}
 	}
+	if s.follows() {
+		h.find(ctx, s)
+	}
 	s.Serving = map[int]bool{}
 	if !s.mayChange() {
 		return
@@ -386,9 +393,27 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 	}
 }
 
+// find looks for a server that serves.
+func (h *Hook) find(ctx context.Context, s *Snapshot) {
+	for _, unit := range slices.Sorted(maps.Keys(s.Members)) {
+		if s.Members[unit].State != serving {
+			continue
+		}
+		if _, err := h.server(ctx, clientAddress(s.host(juju.Ordinal(unit)))); err == nil {
+			s.Found, s.Lost = true, false
+			return
+		}
+		s.Lost = true
+	}
+}
+
 // mayChange says whether this unit is to change the membership if it differs.
+// All units have to be able to read before that there is an ensemble to change;
+// but a leader that goes may have no hook left to say so, and its vote counts.
 func (s Snapshot) mayChange() bool {
-	return (s.Leader || s.Dying) && len(s.Planned) > 0 && len(s.Known.Members) > 0 && s.Digest != "" && s.Mode != ""
+	born := s.Peers.Decision.Committed.Born
+	return (s.Leader && (born || s.Dying) || s.Dying && born) &&
+		len(s.Planned) > 0 && len(s.Known.Members) > 0 && s.Digest != "" && s.Mode != ""
 }
 
 // leaves says that this unit goes and others stay.
@@ -405,48 +430,6 @@ func (s Snapshot) others() []string {
 
 // votes says whether the own server votes, as far as this unit knows.
 func (s Snapshot) votes() bool { return slices.Contains(s.Known.Voters(), serverID(s.Ordinal)) }
-
-// fresh says that the own server was never in an ensemble.
-func (s Snapshot) fresh() bool { return s.State.Up && s.Storage && s.Mode == "" && !s.State.Version }
-
-// hopeless says that the members that were chosen first lack a majority of
-// units that stay, and that this server was never in an ensemble of them.
-func (s Snapshot) hopeless() bool {
-	if !s.Leader || s.Dying || !s.fresh() || len(s.Planned) == 0 {
-		return false
-	}
-	voters, stay := ordinals(s.Known.Voters()), 0
-	for _, o := range voters {
-		if slices.Contains(s.Planned, o) {
-			stay++
-		}
-	}
-	return stay < len(voters)/2+1
-}
-
-// stillborn says that the members that were chosen first never became an
-// ensemble and never can: of those that do not stay none is left, and no
-// server that stays was ever in one. (A unit whose server has started does not
-// go while it votes.)
-func (s Snapshot) stillborn() bool {
-	if !s.hopeless() {
-		return false
-	}
-	for _, o := range ordinals(s.Known.Voters()) {
-		stays := slices.Contains(s.Planned, o)
-		if slices.Contains(s.Leaving, o) || stays && o != s.Ordinal && !s.Members[s.unit(o)].Fresh {
-			return false
-		}
-	}
-	return true
-}
-
-// stale says that the own server waits for members that were chosen before
-// others were.
-func (s Snapshot) stale(wanted zk.Config) bool {
-	_, chosen := wanted.Member(serverID(s.Ordinal))
-	return chosen && !s.Dying && s.fresh() && s.State.Dynamic != "" && !slices.Equal(s.State.Config.Members, wanted.Members)
-}
 
 func (s Snapshot) votersMax() int {
 	if s.Options == nil {

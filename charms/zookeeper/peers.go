@@ -38,6 +38,9 @@ type cluster struct {
 	// long as there are no voters, nothing was decided and no server runs.
 	Voters    []string `databag:"zookeeper-voters"`
 	Observers []string `databag:"zookeeper-observers"`
+	// Born says that these voters, or those before them, have made an
+	// ensemble. See birth.go.
+	Born bool `databag:"zookeeper-born"`
 	// Secret is the id of the secret with the super user's password.
 	Secret string `databag:"zookeeper-secret"`
 	// Turn says which unit may restart its server now.

@@ -42,6 +42,7 @@ const (
 	stepChange = "change ZooKeeper's members"
 	stepHold   = "leave ZooKeeper's members"
 	stepStop   = "stop ZooKeeper, which was never in an ensemble"
+	stepWait   = "stop ZooKeeper until there is an ensemble to follow"
 	stepMove   = "start ZooKeeper on its new first members"
 	stepForget = "forget the membership of an earlier unit of this name"
 )
@@ -57,7 +58,7 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 			p.Steps[i].Run = h.changeMembers
 		case stepHold:
 			p.Steps[i].Run = h.hold
-		case stepStop:
+		case stepStop, stepWait:
 			p.Steps[i].Run = h.stop
 		case stepMove:
 			p.Steps[i].Run = h.move
@@ -118,7 +119,9 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		p.Steps = append(p.Steps, ops.Step{Name: stepChange})
 	case s.State.Up && !s.State.Running && !s.Young && !s.Dying && len(s.State.Stale) > 0:
 		p.Steps = append(p.Steps, ops.Step{Name: stepForget})
-	case s.Options != nil && s.stale(s.Peers.Decision.Committed.config(s.host)):
+	case s.State.Running && s.alone():
+		p.Steps = append(p.Steps, ops.Step{Name: stepWait})
+	case s.Options != nil && s.stale():
 		p.Steps = append(p.Steps, ops.Step{Name: stepMove})
 	}
 	if s.Wrong != nil {
@@ -191,6 +194,7 @@ func decide(s Snapshot) (cluster, bool) {
 	if !s.Leader {
 		return wanted, false
 	}
+	wanted.Born = s.born()
 	switch {
 	case len(s.Known.Voters()) > 0 && !s.stillborn():
 		wanted.setMembers(s.Known)
@@ -236,19 +240,9 @@ func layer(s Snapshot, members zk.Config) pebble.Desired {
 	if s.State.Dynamic != "" {
 		desired.Files = Files(static, s.Life, s.State.Dynamic, zk.Config{}, serverID(s.Ordinal))
 	} else {
-		desired.Files = Files(static, s.Life, firstDynamicPath, withSelf(members, s), serverID(s.Ordinal))
+		desired.Files = Files(static, s.Life, firstDynamicPath, s.first(members), serverID(s.Ordinal))
 	}
 	return desired
-}
-
-// withSelf are the members and this server. A server that is not a member yet
-// starts so, and follows without a vote until the leader takes it in.
-func withSelf(members zk.Config, s Snapshot) zk.Config {
-	self := zk.Member{ID: serverID(s.Ordinal), Host: s.host(s.Ordinal), Role: zk.Participant}
-	if _, ok := members.Member(self.ID); ok {
-		return members
-	}
-	return zk.Change{Joining: []zk.Member{self}}.Apply(members)
 }
 
 // containers is the wanted container; nil leaves it as it is. A server that
@@ -271,6 +265,10 @@ func containers(s Snapshot, lock rolling.Lock, offer Offer) *pebble.Desired {
 		return nil
 	}
 	d := layer(s, decided.config(s.host))
+	if s.alone() {
+		delete(d.Services, service)
+		d.Files = nil
+	}
 	waits := lock.Own.Wants && !lock.May()
 	if waits {
 		delete(d.Services, service)
@@ -291,7 +289,7 @@ func containers(s Snapshot, lock rolling.Lock, offer Offer) *pebble.Desired {
 // watch never has makes it call again in a few seconds.
 func seen(s Snapshot, offer Offer) string {
 	switch {
-	case s.Failure != "" || s.Unreachable || offer.Pending || s.hopeless():
+	case s.Failure != "" || s.Unreachable || s.Lost || offer.Pending || s.hopeless() || s.unwritten():
 		return "again"
 	case s.Mode == "":
 		return watch.Down
@@ -383,7 +381,7 @@ func (h *Hook) move(ctx context.Context) error {
 	if err := c.Stop(ctx, service); err != nil {
 		return err
 	}
-	if err := c.Push(ctx, pebble.File{Path: s.State.Dynamic, Content: s.Peers.Decision.Committed.config(s.host).File()}); err != nil {
+	if err := c.Push(ctx, pebble.File{Path: s.State.Dynamic, Content: s.first(s.chosen()).File()}); err != nil {
 		return err
 	}
 	return c.Start(ctx, service)

@@ -56,7 +56,7 @@ func settled() Snapshot {
 	s := Snapshot{
 		App: "pulsar", Ordinal: 1, Suffix: suffix, Planned: []int{0, 1, 2}, Options: testOptions(),
 		Now:     now,
-		Peers:   related(nil, cluster{Voters: []string{"0", "1", "2"}, Secret: "secret:s"}),
+		Peers:   related(nil, cluster{Voters: []string{"0", "1", "2"}, Born: true, Secret: "secret:s"}),
 		Members: map[string]member{"pulsar/0": well, "pulsar/2": well},
 		Offers:  []string{"zookeeper:1"},
 		Storage: true, Digest: "super:digest", Mode: "follower",
@@ -69,15 +69,6 @@ func settled() Snapshot {
 	desired := layer(s, s.Known)
 	s.State.Hash = pebble.Hash(desired, service)
 	return s
-}
-
-// stillborn makes the unit the only one left of three, none of which was ever
-// in an ensemble.
-func stillborn(s *Snapshot) {
-	s.Leader, s.Planned, s.Members, s.Mode, s.Offers = true, []int{1}, nil, "", nil
-	s.State.Version, s.State.Dynamic = false, firstDynamicPath
-	desired := layer(*s, s.Known)
-	s.State.Hash = pebble.Hash(desired, service)
 }
 
 // outline is a plan in short.
@@ -134,6 +125,29 @@ func statusList(name juju.StatusName, message string) []juju.Status {
 	return []juju.Status{{Name: name, Message: message}}
 }
 
+// planTest is what the plan is when something differs from the settled
+// follower.
+type planTest struct {
+	name   string
+	change func(*Snapshot)
+	want   outline
+}
+
+func checkPlans(t *testing.T, tests []planTest) {
+	t.Helper()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := settled()
+			test.change(&s)
+			p := plan(s, Offer{ClusterName: "c", Initialised: true, MaxFrameSize: 5253120})
+			if diff := cmp.Diff(test.want, outlineOf(p)); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	three := "pulsar-0." + suffix + ":2181,pulsar-1." + suffix + ":2181,pulsar-2." + suffix + ":2181"
@@ -142,11 +156,7 @@ func TestPlan(t *testing.T) {
 		"endpoints": three, "metadata-service-uri": uri, "metadata-initialised": "true",
 		"cluster-name": "c", "max-frame-size": "5253120", "session-timeout": "10000",
 	}
-	tests := []struct {
-		name   string
-		change func(*Snapshot)
-		want   outline
-	}{
+	checkPlans(t, []planTest{
 		{
 			name:   "nothing but the peer relation's absence",
 			change: func(s *Snapshot) { *s = Snapshot{App: "pulsar"} },
@@ -165,7 +175,7 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) { s.Leader = true },
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
 				Offer: offer, Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
@@ -193,7 +203,7 @@ func TestPlan(t *testing.T) {
 			name: "a first start",
 			change: func(s *Snapshot) {
 				s.State, s.Mode = containerState{Up: true}, ""
-				s.Members = nil
+				s.Members, s.Peers.Decision.Committed.Born = nil, false
 			},
 			want: outline{
 				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
@@ -207,7 +217,7 @@ func TestPlan(t *testing.T) {
 				s.Peers.Decision.Committed = cluster{}
 			},
 			want: outline{
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
@@ -314,7 +324,7 @@ func TestPlan(t *testing.T) {
 				Services: onlyWatch, Files: []string{watchScript}, Seen: "follower\n",
 				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": wants},
 				App: ops.Bag{
-					"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s",
+					"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s",
 					"zookeeper-turn": `{"unit":"pulsar/1","number":1,"since":"2026-01-02T03:04:05Z"}`,
 				},
 				Statuses: statusList(juju.Maintenance, "new settings for ZooKeeper: waiting for its turn to restart"),
@@ -347,7 +357,7 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
 				Steps: []string{stepChange}, Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
@@ -358,9 +368,17 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Waiting, "to change ZooKeeper's members"),
 			},
+		},
+		{
+			name: "a dying voter whose peer relation is broken holds on, though its server serves",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Teardown = 2, []int{0, 1}, true, true
+				s.Peers = ops.Peers[member, cluster]{}
+			},
+			want: outline{Steps: []string{stepHold}},
 		},
 		{
 			name: "a dying voter whose peer relation is broken holds on",
@@ -405,7 +423,7 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
@@ -469,41 +487,10 @@ func TestPlan(t *testing.T) {
 			want: outline{Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}},
 		},
 		{
-			name:   "first members that went before they started are chosen anew",
-			change: stillborn,
-			want: outline{
-				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "1", "zookeeper-secret": "secret:s"},
-				Statuses: []juju.Status{startingServer},
-			},
-		},
-		{
-			name: "a server that was never in an ensemble moves to first members that were chosen anew",
-			change: func(s *Snapshot) {
-				stillborn(s)
-				s.Peers.Decision.Held.Voters, s.Known = []string{"1"}, pulsarConfig([]int{1}, nil)
-				s.Peers.Decision.Committed = s.Peers.Decision.Held
-			},
-			want: outline{
-				Services: both, Files: []string{watchScript}, Seen: "down\n",
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "1", "zookeeper-secret": "secret:s"},
-				Steps: []string{stepMove}, Statuses: []juju.Status{startingServer},
-			},
-		},
-		{
-			name:   "first members are not chosen anew while one of them is there",
-			change: func(s *Snapshot) { stillborn(s); s.Leaving = []int{2} },
-			want: outline{
-				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
-				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
-			},
-		},
-		{
 			name:   "the whole application goes",
 			change: func(s *Snapshot) { s.Leader, s.Planned, s.Dying = true, nil, true },
 			want: outline{
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
 			},
 		},
 		{
@@ -524,7 +511,7 @@ func TestPlan(t *testing.T) {
 				s.Leader, s.Peers, s.Offers = true, related(errors.New(`cannot read databag key "zookeeper-voters": x`), cluster{Secret: "secret:s"}), nil
 			},
 			want: outline{ // the container waits for what is committed
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
@@ -551,18 +538,7 @@ func TestPlan(t *testing.T) {
 				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, Statuses: statusList(juju.Active, "ZooKeeper leader, 1 voter, not redundant"),
 			},
 		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := settled()
-			test.change(&s)
-			p := plan(s, Offer{ClusterName: "c", Initialised: true, MaxFrameSize: 5253120})
-			if diff := cmp.Diff(test.want, outlineOf(p)); diff != "" {
-				t.Errorf("plan (-want +got):\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func TestHooksOfTheEnd(t *testing.T) {

@@ -1,0 +1,209 @@
+package zookeeper
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
+	"github.com/pulsar-charms/pulsar-charms/internal/zk"
+)
+
+// stillborn makes the unit the only one left of three, none of which was ever
+// in an ensemble.
+func stillborn(s *Snapshot) {
+	s.Leader, s.Planned, s.Members, s.Mode, s.Offers = true, []int{1}, nil, "", nil
+	s.State.Version, s.State.Dynamic = false, firstDynamicPath
+	desired := layer(*s, s.Known)
+	s.State.Hash = pebble.Hash(desired, service)
+}
+
+// unborn makes the unit one of three voters whose server was never in the
+// ensemble that they made.
+func unborn(s *Snapshot) {
+	s.Mode, s.State = "", containerState{Up: true, Hash: s.State.Hash}
+}
+
+// The first members are chosen anew while none of them was in an ensemble; from
+// then on an empty disk has no vote.
+func TestPlanOfBirth(t *testing.T) {
+	t.Parallel()
+	checkPlans(t, []planTest{
+		{
+			name: "the leader changes nothing before all can read that there is an ensemble",
+			change: func(s *Snapshot) {
+				s.Leader, s.Planned, s.Serving, s.Offers = true, []int{0, 1, 2, 3, 4}, map[int]bool{3: true, 4: true}, nil
+				s.Peers.Decision.Committed.Born = false
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
+			},
+		},
+		{
+			name: "the ensemble is no more when all its voters say that they were never in it",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.Leader, s.Members, s.Offers = true, map[string]member{"pulsar/0": {State: starting, Fresh: true}, "pulsar/2": {State: starting, Fresh: true}}, nil
+			},
+			want: outline{
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
+		},
+		{
+			name: "it is, as long as one of them has not said so",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.Leader, s.Members, s.Offers = true, map[string]member{"pulsar/0": {State: starting}, "pulsar/2": {State: starting, Fresh: true}}, nil
+			},
+			want: outline{
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
+		},
+		{
+			name:   "a server that should follow its ensemble starts when that serves",
+			change: func(s *Snapshot) { unborn(s); s.Found, s.Offers = true, nil },
+			want: outline{
+				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name:   "not when a unit only says so",
+			change: func(s *Snapshot) { unborn(s); s.Lost, s.Offers = true, nil },
+			want: outline{
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name: "it stops when nothing serves any more before it has followed",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.State.Running, s.State.Dynamic, s.State.Config, s.Offers = true, firstDynamicPath, s.first(s.Known), nil
+			},
+			want: outline{
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "down\n",
+				Unit:  ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting},
+				Steps: []string{stepWait}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name: "it starts again on members that were chosen anew",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.State.Running, s.State.Dynamic, s.State.Config, s.Offers = true, firstDynamicPath, s.first(s.Known), nil
+				s.Peers.Decision.Committed.Voters, s.Found = []string{"0"}, true
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "down\n",
+				Unit:  ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting},
+				Steps: []string{stepMove}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name: "a server that should follow its ensemble does not start if nobody else is in it",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.Ordinal, s.Planned, s.Known, s.Found, s.Offers = 0, []int{0}, pulsarConfig([]int{0}, nil), true, nil
+				s.Peers.Decision.Held.Voters, s.Peers.Decision.Committed.Voters = []string{"0"}, []string{"0"}
+			},
+			want: outline{
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name: "one that should follow an ensemble that is no more begins anew",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.State.Running, s.State.Dynamic, s.Offers = true, firstDynamicPath, nil
+				s.State.Config = s.first(s.Known)
+				s.Peers.Decision.Held.Born, s.Peers.Decision.Committed.Born = false, false
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Steps: []string{stepMove},
+				Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name: "one that began with the others and is slower stays as it is",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.State.Running, s.State.Dynamic, s.State.Config, s.Offers = true, firstDynamicPath, s.Known, nil
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "down\n",
+				Unit:     ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting},
+				Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name:   "first members that went before they started are chosen anew",
+			change: stillborn,
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "1", "zookeeper-secret": "secret:s"},
+				Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name: "a server that was never in an ensemble moves to first members that were chosen anew",
+			change: func(s *Snapshot) {
+				stillborn(s)
+				s.Peers.Decision.Held.Voters, s.Peers.Decision.Held.Born = []string{"1"}, false
+				s.Known, s.Peers.Decision.Committed = pulsarConfig([]int{1}, nil), s.Peers.Decision.Held
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "1", "zookeeper-secret": "secret:s"},
+				Steps: []string{stepMove}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name:   "first members are not chosen anew while one of them is there",
+			change: func(s *Snapshot) { stillborn(s); s.Leaving = []int{2} },
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
+			},
+		},
+	})
+}
+
+// A server whose disk is empty has no vote in an ensemble that there is, until
+// that gives it one.
+func TestFirstMembers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		ordinal  int
+		born     bool
+		decided  zk.Config
+		voters   []int
+		observer bool
+	}{
+		{"the first ensemble", 1, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3}, false},
+		{"a newcomer before there is an ensemble", 3, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3, 4}, false},
+		{"a voter of an ensemble that there is", 1, true, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 3}, true},
+		{"a newcomer", 3, true, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3}, true},
+		{"an observer", 3, true, pulsarConfig([]int{0, 1, 2}, []int{3}), []int{1, 2, 3}, true},
+	} {
+		s := settled()
+		s.Ordinal, s.Peers.Decision.Committed.Born = c.ordinal, c.born
+		got := s.first(c.decided)
+		own, _ := got.Member(serverID(c.ordinal))
+		if diff := cmp.Diff(c.voters, got.Voters()); diff != "" || (own.Role == zk.Observer) != c.observer {
+			t.Errorf("%s: itself %v, voters (-want +got):\n%s", c.name, own, diff)
+		}
+	}
+}
