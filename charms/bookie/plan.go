@@ -67,10 +67,11 @@ func (s snapshot) layer() pebble.Desired {
 		Command:     fmt.Sprintf("/bin/bash -c 'echo $$ > %s; exec /pulsar/bin/pulsar bookie'", pidPath),
 		Environment: environment(*s.options),
 		// It ends with code 0 when ZooKeeper is gone for longer than its session.
-		OnSuccess:    "restart",
-		OnFailure:    "restart",
-		BackoffLimit: "10s",
-		KillDelay:    "20s",
+		OnSuccess:      "restart",
+		OnFailure:      "restart",
+		OnCheckFailure: map[string]string{stuckCheck: "restart"},
+		BackoffLimit:   "10s",
+		KillDelay:      "20s",
 	}
 	if s.fault != "" {
 		// BookKeeper would refuse; do not let it try every ten seconds.
@@ -85,6 +86,22 @@ func (s snapshot) layer() pebble.Desired {
 		Checks:    checks(s.fault == ""),
 		RestartOn: map[string][]string{service: {configPath}},
 	}
+}
+
+// stuckCheck fails if the bookie has given up and does not end; Pebble restarts
+// it then.
+//
+// Facts on BookKeeper 4.17: if it cannot register within a session's timeout,
+// because ZooKeeper still has the old session's node or does not answer, it
+// shuts itself down but the process stays (its issue 4016); is_ready says 503 as
+// while it starts, state says shuttingDown.
+const stuckCheck = "bookie-not-stuck"
+
+// stuckCommand fails if the bookie at a port of this pod says so. No answer, or
+// half of one, is no sign of it.
+func stuckCommand(port int) string {
+	return fmt.Sprintf(`/bin/bash -c 'exec 2>/dev/null; answer=$(exec 3<>/dev/tcp/127.0.0.1/%d && printf "GET %s HTTP/1.0\r\n\r\n" >&3 && timeout 2 cat <&3); `+
+		`[[ ! $answer =~ shuttingDown[^,]*true ]]'`, port, statePath)
 }
 
 // checks are those of a bookie that should be up, or not.
@@ -106,6 +123,11 @@ func checks(up bool) map[string]pebble.Check {
 	}
 	return map[string]pebble.Check{
 		"bookie-alive": alive,
+		// Three times is longer than an orderly end may take.
+		stuckCheck: {
+			Override: "replace", Period: "10s", Timeout: "5s", Threshold: 3,
+			Exec: &pebble.ExecCheck{Command: stuckCommand(httpPort)},
+		},
 		"bookie-ready": {
 			Override: "replace", Level: "ready", Period: "10s", Timeout: "3s", Threshold: 3,
 			HTTP: &pebble.HTTPCheck{URL: fmt.Sprintf("http://localhost:%d%s", httpPort, readyPath)},

@@ -220,13 +220,17 @@ func TestLayer(t *testing.T) {
 				"-Dio.netty.leakDetectionLevel=disabled -Dio.netty.allocator.numDirectArenas=1 -Dio.netty.allocator.numHeapArenas=1",
 			"PULSAR_LOG_LEVEL": "info", "PULSAR_LOG_ROOT_LEVEL": "info",
 		},
-		OnSuccess: "restart", OnFailure: "restart", BackoffLimit: "10s", KillDelay: "20s",
+		OnSuccess: "restart", OnFailure: "restart", OnCheckFailure: map[string]string{"bookie-not-stuck": "restart"},
+		BackoffLimit: "10s", KillDelay: "20s",
 	}
 	if diff := cmp.Diff(want, bookie); diff != "" {
 		t.Errorf("service (-want +got):\n%s", diff)
 	}
 	if levels := []string{got.Checks["bookie-alive"].Level, got.Checks["bookie-ready"].Level}; !slices.Equal(levels, []string{"alive", "ready"}) {
 		t.Errorf("levels of the checks: %v", levels)
+	}
+	if _, ok := got.Checks["bookie-not-stuck"]; !ok {
+		t.Error("the check that restarts the bookie is not there")
 	}
 	if got.Checks["bookie-alive"].HTTP != nil || got.Checks["bookie-alive"].TCP != nil {
 		t.Error("alive depends on more than the process")

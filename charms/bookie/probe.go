@@ -26,6 +26,7 @@ func (h Health) Serving() bool { return h.Ready && h.Registered != "" }
 
 const (
 	readyPath = "/api/v1/bookie/is_ready"
+	statePath = "/api/v1/bookie/state"
 	listPath  = "/api/v1/bookie/list_bookies?type="
 )
 

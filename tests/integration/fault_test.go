@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -65,6 +66,12 @@ var faults = []fault{
 	{"a ZooKeeper is killed", func(j *juju) { j.killJava(j.leader("pulsar"), "zookeeper", "QuorumPeerMain") }},
 	{"a broker is killed", func(j *juju) { j.killJava("pulsar/0", "broker", "PulsarBrokerStarter") }},
 	{"a bookie is killed", func(j *juju) { j.killJava("bookie/1", "bookie", "bookkeeper.server.Main") }},
+	{"a bookie is killed while another session has its node", func(j *juju) {
+		name := strings.TrimSpace(j.run("ssh", "--container", "bookie", "bookie/1", "hostname", "-f"))
+		release := j.holdNode("pulsar/0", "/ledgers/available/"+name+":3181")
+		j.killJava("bookie/1", "bookie", "bookkeeper.server.Main")
+		release()
+	}},
 	{"the client is killed", func(j *juju) { j.kill("the client's Pebble", j.pebble("pulsar-client-dummy/0", "client")) }},
 	{"a bookie's Pebble is killed", func(j *juju) { j.kill("Pebble of bookie/0", j.pebble("bookie/0", "bookie")) }},
 	{"a ZooKeeper's Pebble is killed", func(j *juju) { j.kill("Pebble of ZooKeeper in pulsar/1", j.pebble("pulsar/1", "zookeeper")) }},
@@ -78,6 +85,28 @@ var faults = []fault{
 	}},
 	{"a bookie's pod is replaced", func(j *juju) { j.run("delete-pod", "bookie/2") }},
 	{"the lab's daemon is killed", func(j *juju) { j.kill("the lab's daemon", j.pods().Daemon) }},
+}
+
+// holdNode takes over an ephemeral node of ZooKeeper, as if an old session lived
+// on for longer than a new one waits for its end. The result lets it go, 20 s
+// later.
+func (j *juju) holdNode(unit, node string) func() {
+	j.t.Helper()
+	ended := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(j.t.Context(), 2*time.Minute)
+		defer cancel()
+		_, err := j.try(ctx, "ssh", "--container", "zookeeper", unit, "bash", "-c", fmt.Sprintf(
+			`rm -f /tmp/held /tmp/release; mkfifo /tmp/release; { echo "delete %[1]s"; echo "create -e %[1]s"; cat /tmp/release; } | /pulsar/bin/pulsar zookeeper-shell >/tmp/held 2>&1; true`, node))
+		ended <- err
+	}()
+	j.run("ssh", "--container", "zookeeper", unit, "bash", "-c", `for i in {1..300}; do grep -q "^Created" /tmp/held && exit; sleep 0.2; done 2>/dev/null; cat /tmp/held; exit 1`)
+	return func() {
+		j.run("ssh", "--container", "zookeeper", unit, "bash", "-c", "sleep 20; echo > /tmp/release")
+		if err := <-ended; err != nil {
+			j.t.Errorf("the session that held %s: %v", node, err)
+		}
+	}
 }
 
 func (j *juju) pebble(unit, container string) int {

@@ -132,11 +132,30 @@ func (j *juju) waitFor(timeout time.Duration, what string, condition func(status
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			table, _ := j.try(ctx, "status")
-			log, _ := j.try(ctx, "debug-log", "--replay", "--no-tail", "--limit", "200")
-			j.t.Fatalf("%s: not within %s\n%s\n%s", what, timeout, table, log)
+			log, _ := j.try(ctx, "debug-log", "--no-tail", "--lines", "60")
+			j.t.Fatalf("%s: not within %s\n%s\n%s\n%s", what, timeout, j.workloads(ctx, s), log, table)
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
+}
+
+// workloads are the last words of what runs in units that are not active.
+func (j *juju) workloads(ctx context.Context, s status) string {
+	var all strings.Builder
+	containers := map[string][]string{"bookie": {"bookie"}, "pulsar": {"zookeeper", "broker"}, "pulsar-client-dummy": {"client"}}
+	for app, a := range s.Applications {
+		for _, unit := range s.units(app) {
+			if a.Units[unit].Workload.Current == "active" {
+				continue
+			}
+			for _, container := range containers[app] {
+				output, _ := j.try(ctx, "ssh", "--container", container, unit, "bash", "-c",
+					"/charm/bin/pebble services; /charm/bin/pebble checks; /charm/bin/pebble logs -n 40")
+				fmt.Fprintf(&all, "%s of %s:\n%s\n", container, unit, output)
+			}
+		}
+	}
+	return all.String()
 }
 
 // waitActive waits until the applications have exactly these unit counts and

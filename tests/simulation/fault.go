@@ -186,7 +186,7 @@ func (w *world) disk(bookie string) *pebbletest.Fake { return w.disks[bookie+" b
 // troubles are all kinds of trouble that histories meet.
 func troubles() []string {
 	return append([]string{
-		"action run", "answer to a change of membership lost", "application removed", "bookie forgets to register",
+		"action run", "answer to a change of membership lost", "application removed", "bookie forgets to register", "bookie gives up and stays",
 		"change of membership refused: no quorum of the new members", "charm container restarted", "charm refreshed",
 		"check fails and recovers", "config repaired", "config set", "config set wrong", "container lost: bookie",
 		"container lost: broker", "container lost: client", "container lost: zookeeper", "container lost in its unit's hook", "disk lost: bookie", "disk lost: zookeeper",

@@ -42,6 +42,8 @@ type (
 		reached time.Time // ZooKeeper, last
 		joined  bool
 		ghost   bool // it thinks that it is registered and never looks again
+		// Since when it has given up to register; its process stays.
+		gaveUp time.Time
 	}
 	broker struct {
 		w        *world
@@ -72,7 +74,22 @@ func (w *world) startBookie(unit string, fake *pebbletest.Fake, process pebblete
 		w.violate("bookie of %s calls itself %s", unit, b.id)
 	}
 	w.bookies[unit] = b
+	_ = fake.SetCheck(stuckCheck, "up", 0) // if the plan has it
 	return nil
+}
+
+// stuckCheck is the charm's check of a bookie that has given up, and stuckAfter
+// how long Pebble takes to find that it fails.
+const (
+	stuckCheck = "bookie-not-stuck"
+	stuckAfter = 30 * time.Second
+)
+
+// giveUp is what BookKeeper does when it cannot register.
+func (b *bookieProcess) giveUp(why string) {
+	b.gaveUp = time.Now()
+	b.w.logf("bookie of %s gives up and stays: %s", b.unit, why)
+	b.w.result.Faults["bookie gives up and stays"]++
 }
 
 func (w *world) stopBookie(unit string, process pebbletest.Process) {
@@ -109,7 +126,13 @@ func (b *bookieProcess) live() {
 		b.reached = now
 	}
 	switch {
+	case !b.gaveUp.IsZero():
+		if now.Sub(b.gaveUp) >= stuckAfter {
+			b.w.kill(func() { _ = b.fake.SetCheck(stuckCheck, "down", 3) })
+		}
 	case b.ghost:
+	case !reach && !b.joined && now.Sub(b.reached) > b.timeout:
+		b.giveUp("ZooKeeper does not answer")
 	case !reach && now.Sub(b.reached) > b.timeout:
 		// With nothing to replicate it may wait; after a session that ended
 		// it always goes.
@@ -147,6 +170,9 @@ func (b *bookieProcess) join() {
 		}
 	}
 	if s := e.sessions[b.id]; s != nil && s.owner != b {
+		if time.Since(b.up) > b.timeout {
+			b.giveUp("ZooKeeper has a node of an old session")
+		}
 		return // it waits for the end of the old session
 	}
 	e.sessions[b.id] = &session{owner: b, timeout: b.timeout, seen: time.Now()}
