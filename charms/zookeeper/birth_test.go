@@ -1,6 +1,8 @@
 package zookeeper
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -96,7 +98,7 @@ func TestPlanOfBirth(t *testing.T) {
 			},
 		},
 		{
-			name: "it starts again on members that were chosen anew",
+			name: "it ends if members were chosen anew",
 			change: func(s *Snapshot) {
 				unborn(s)
 				s.State.Running, s.State.Dynamic, s.State.Config, s.Offers = true, firstDynamicPath, s.first(s.Known), nil
@@ -106,6 +108,18 @@ func TestPlanOfBirth(t *testing.T) {
 				Services: both, Files: []string{watchScript}, Seen: "down\n",
 				Unit:  ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting},
 				Steps: []string{stepMove}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
+			name: "and starts on those",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.State.Dynamic, s.State.Config, s.Offers = firstDynamicPath, s.first(s.Known), nil
+				s.Peers.Decision.Committed.Voters, s.Found = []string{"0"}, true
+			},
+			want: outline{
+				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, Statuses: []juju.Status{startingServer},
 			},
 		},
 		{
@@ -204,6 +218,52 @@ func TestFirstMembers(t *testing.T) {
 		own, _ := got.Member(serverID(c.ordinal))
 		if diff := cmp.Diff(c.voters, got.Voters()); diff != "" || (own.Role == zk.Observer) != c.observer {
 			t.Errorf("%s: itself %v, voters (-want +got):\n%s", c.name, own, diff)
+		}
+	}
+}
+
+// reachable are the servers that serve, by address.
+type reachable map[string]bool
+
+func (a reachable) Server(_ context.Context, address string) (zk.Server, error) {
+	if !a[address] {
+		return zk.Server{}, errors.New("no quorum")
+	}
+	return zk.Server{Mode: "follower"}, nil
+}
+
+func (reachable) Config(context.Context, []string) (zk.Config, error) {
+	return zk.Config{}, errors.New("not asked")
+}
+
+func (reachable) Reconfigure(context.Context, []string, string, func(zk.Config) zk.Change) (zk.Config, error) {
+	return zk.Config{}, errors.New("not asked")
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name        string
+		members     map[string]member
+		leaving     []int
+		serve       []int
+		found, lost bool
+	}{
+		{"one says so and does", map[string]member{"pulsar/0": {State: starting}, "pulsar/2": well}, nil, []int{2}, true, false},
+		{"one says so and does not", map[string]member{"pulsar/0": well, "pulsar/2": {State: starting}}, nil, []int{2}, false, true},
+		{"nobody says so: a databag will tell", map[string]member{"pulsar/0": {State: starting}}, nil, nil, false, false},
+		{"one that goes and waits for this one, of which nothing is heard here", nil, []int{2, 3}, []int{3}, true, false},
+		{"itself does not count", nil, []int{1}, []int{1}, false, false},
+	} {
+		serve := reachable{}
+		for _, o := range c.serve {
+			serve[clientAddress(pulsarHost(o))] = true
+		}
+		s := settled()
+		s.Members, s.Leaving = c.members, c.leaving
+		(&Hook{ensemble: serve}).find(t.Context(), &s)
+		if s.Found != c.found || s.Lost != c.lost {
+			t.Errorf("%s: found %v, lost %v", c.name, s.Found, s.Lost)
 		}
 	}
 }

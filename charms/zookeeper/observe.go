@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -52,9 +51,12 @@ type Snapshot struct {
 	Life  string // its name
 	// Joined says that the server was in an ensemble in this life.
 	Joined bool
-	Digest string // of the super user's password; "" if not known yet
-	State  containerState
-	Mode   string // of the own server; "" if it is in no quorum
+	// Password says that the super user's is known, which changes of membership
+	// need; Digest is what servers are given of it, "" if not known yet.
+	Password bool
+	Digest   string
+	State    containerState
+	Mode     string // of the own server; "" if it is in no quorum
 
 	// Known is the membership as far as this unit knows.
 	Known zk.Config
@@ -65,7 +67,7 @@ type Snapshot struct {
 	// though its unit says that it serves.
 	Unreachable bool
 	// Found says that an ensemble serves; asked only by a server that should
-	// follow it. Lost says that a unit says so and its server does not answer.
+	// follow it. Lost says that no server does of units of which one might.
 	Found, Lost bool
 	// Failure is what went wrong in a step of this hook; it is tried again in
 	// a later one.
@@ -231,11 +233,32 @@ func (h *Hook) observeSecret(ctx context.Context, s *Snapshot) error {
 		if ok {
 			h.password = content[secretKey]
 		}
+	} else if s.Peers.Relation == "" && s.Dying && s.Leader {
+		// No databag tells the id any more, but the leader finds what it owns; and
+		// as long as it leads, nobody else can take its server out.
+		var err error
+		if _, h.password, err = h.ownPassword(ctx); err != nil {
+			return err
+		}
 	}
-	if !h.password.Empty() {
+	if s.Password = !h.password.Empty(); s.Password {
 		s.Digest = zk.SuperDigest(h.password.Reveal())
 	}
 	return nil
+}
+
+// ownPassword is the super user's, and its secret's id, as the leader finds it
+// without that; empty if there is none.
+func (h *Hook) ownPassword(ctx context.Context) (id string, password ops.Secret, err error) {
+	known, ok, err := h.unit.OwnSecret(ctx, ops.SecretRef{Label: secretLabel})
+	if err != nil || !ok {
+		return "", ops.Secret{}, err
+	}
+	content, readable, err := h.unit.SecretContent(ctx, known.ID)
+	if err != nil || !readable {
+		return "", ops.Secret{}, err
+	}
+	return known.ID, content[secretKey], nil
 }
 
 // observeLife reads which life of the unit's name this is. Juju may give a new
@@ -393,13 +416,21 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 	}
 }
 
-// find looks for a server that serves.
+// find looks for a server that serves: of units that say so, and of units that
+// go, which say nothing here any more and may wait for this one.
 func (h *Hook) find(ctx context.Context, s *Snapshot) {
-	for _, unit := range slices.Sorted(maps.Keys(s.Members)) {
-		if s.Members[unit].State != serving {
+	ordinals := slices.Clone(s.Leaving)
+	for unit, m := range s.Members {
+		if m.State == serving {
+			ordinals = append(ordinals, juju.Ordinal(unit))
+		}
+	}
+	slices.Sort(ordinals)
+	for _, o := range slices.Compact(ordinals) {
+		if o == s.Ordinal {
 			continue
 		}
-		if _, err := h.server(ctx, clientAddress(s.host(juju.Ordinal(unit)))); err == nil {
+		if _, err := h.server(ctx, clientAddress(s.host(o))); err == nil {
 			s.Found, s.Lost = true, false
 			return
 		}
@@ -413,7 +444,7 @@ func (h *Hook) find(ctx context.Context, s *Snapshot) {
 func (s Snapshot) mayChange() bool {
 	born := s.Peers.Decision.Committed.Born
 	return (s.Leader && (born || s.Dying) || s.Dying && born) &&
-		len(s.Planned) > 0 && len(s.Known.Members) > 0 && s.Digest != "" && s.Mode != ""
+		len(s.Planned) > 0 && len(s.Known.Members) > 0 && s.Password && s.Mode != ""
 }
 
 // leaves says that this unit goes and others stay.

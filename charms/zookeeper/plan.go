@@ -43,7 +43,7 @@ const (
 	stepHold   = "leave ZooKeeper's members"
 	stepStop   = "stop ZooKeeper, which was never in an ensemble"
 	stepWait   = "stop ZooKeeper until there is an ensemble to follow"
-	stepMove   = "start ZooKeeper on its new first members"
+	stepMove   = "stop ZooKeeper, which waits for other members than it should"
 	stepForget = "forget the membership of an earlier unit of this name"
 )
 
@@ -58,10 +58,8 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 			p.Steps[i].Run = h.changeMembers
 		case stepHold:
 			p.Steps[i].Run = h.hold
-		case stepStop, stepWait:
+		case stepStop, stepWait, stepMove:
 			p.Steps[i].Run = h.stop
-		case stepMove:
-			p.Steps[i].Run = h.move
 		case stepForget:
 			p.Steps[i].Run = h.forget
 		}
@@ -79,11 +77,13 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		case s.strayed():
 			p.Steps = append(p.Steps, ops.Step{Name: stepStop})
 		case mustHold(s):
-			// Only the others can take this server out now; they may need its vote.
+			// The others may need its vote, if only to take it out.
 			if s.State.Version && !s.State.Running && s.Options != nil && s.Digest != "" {
 				p.Containers = map[string]pebble.Desired{Container: layer(s, zk.Config{})}
 			}
 			p.Steps = append(p.Steps, ops.Step{Name: stepHold})
+		case s.Failure == "" && !change(s).Empty():
+			p.Steps = append(p.Steps, ops.Step{Name: stepChange})
 		}
 		return p
 	}
@@ -121,7 +121,7 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		p.Steps = append(p.Steps, ops.Step{Name: stepForget})
 	case s.State.Running && s.alone():
 		p.Steps = append(p.Steps, ops.Step{Name: stepWait})
-	case s.Options != nil && s.stale():
+	case s.State.Running && s.Options != nil && s.stale():
 		p.Steps = append(p.Steps, ops.Step{Name: stepMove})
 	}
 	if s.Wrong != nil {
@@ -237,7 +237,7 @@ func layer(s Snapshot, members zk.Config) pebble.Desired {
 	static := Static(*s.Options, s.Digest)
 	desired.Services = map[string]pebble.Service{service: layerService(*s.Options, static)}
 	desired.Checks = map[string]pebble.Check{"zookeeper-serving": servingCheck}
-	if s.State.Dynamic != "" {
+	if s.State.Dynamic != "" && !s.stale() {
 		desired.Files = Files(static, s.Life, s.State.Dynamic, zk.Config{}, serverID(s.Ordinal))
 	} else {
 		desired.Files = Files(static, s.Life, firstDynamicPath, s.first(members), serverID(s.Ordinal))
@@ -339,22 +339,16 @@ const secretLabel = "zookeeper-super"
 // is one whose id the databag has lost, it is that: with another password all
 // servers would have to restart.
 func (h *Hook) makeSecret(ctx context.Context) error {
-	known, ok, err := h.unit.OwnSecret(ctx, ops.SecretRef{Label: secretLabel})
+	id, password, err := h.ownPassword(ctx)
 	if err != nil {
 		return err
 	}
-	if ok {
-		content, readable, err := h.unit.SecretContent(ctx, known.ID)
-		if err != nil {
-			return err
-		}
-		if readable && !content[secretKey].Empty() {
-			h.secret, h.password = known.ID, content[secretKey]
-			return nil
-		}
+	if !password.Empty() {
+		h.secret, h.password = id, password
+		return nil
 	}
-	password := ops.GeneratePassword()
-	id, err := h.unit.AddAppSecret(ctx, secretLabel, map[string]ops.Secret{secretKey: password})
+	password = ops.GeneratePassword()
+	id, err = h.unit.AddAppSecret(ctx, secretLabel, map[string]ops.Secret{secretKey: password})
 	if err != nil {
 		return err
 	}
@@ -371,20 +365,6 @@ func (h *Hook) forget(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// move starts the server, which never was in an ensemble, on the members that
-// are chosen now. Stopped first, it is started by the next hook if this one
-// ends in between.
-func (h *Hook) move(ctx context.Context) error {
-	s, c := h.last, h.unit.Container(Container)
-	if err := c.Stop(ctx, service); err != nil {
-		return err
-	}
-	if err := c.Push(ctx, pebble.File{Path: s.State.Dynamic, Content: s.first(s.chosen()).File()}); err != nil {
-		return err
-	}
-	return c.Start(ctx, service)
 }
 
 // changeMembers makes one change. What the snapshot says decides only whether

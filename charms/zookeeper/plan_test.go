@@ -59,7 +59,7 @@ func settled() Snapshot {
 		Peers:   related(nil, cluster{Voters: []string{"0", "1", "2"}, Born: true, Secret: "secret:s"}),
 		Members: map[string]member{"pulsar/0": well, "pulsar/2": well},
 		Offers:  []string{"zookeeper:1"},
-		Storage: true, Digest: "super:digest", Mode: "follower",
+		Storage: true, Password: true, Digest: "super:digest", Mode: "follower",
 		Known: pulsarConfig([]int{0, 1, 2}, nil),
 		State: containerState{
 			Up: true, Running: true, Dynamic: configDirectory + "/zoo.cfg.dynamic.100000000",
@@ -375,15 +375,31 @@ func TestPlan(t *testing.T) {
 		{
 			name: "a dying voter whose peer relation is broken holds on, though its server serves",
 			change: func(s *Snapshot) {
-				s.Ordinal, s.Planned, s.Dying, s.Teardown = 2, []int{0, 1}, true, true
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Password = 2, []int{0, 1}, true, true, false
 				s.Peers = ops.Peers[member, cluster]{}
+			},
+			want: outline{Steps: []string{stepHold}},
+		},
+		{
+			name: "the same if it leads: nobody else can take it out, and it still finds the password",
+			change: func(s *Snapshot) {
+				s.Leader, s.Ordinal, s.Planned, s.Dying, s.Teardown = true, 2, []int{0, 1}, true, true
+				s.Peers = ops.Peers[member, cluster]{}
+			},
+			want: outline{Steps: []string{stepChange}},
+		},
+		{
+			name: "and holds on when that has failed",
+			change: func(s *Snapshot) {
+				s.Leader, s.Ordinal, s.Planned, s.Dying, s.Teardown = true, 2, []int{0, 1}, true, true
+				s.Peers, s.Failure = ops.Peers[member, cluster]{}, "change ZooKeeper's members"
 			},
 			want: outline{Steps: []string{stepHold}},
 		},
 		{
 			name: "a dying voter whose peer relation is broken holds on",
 			change: func(s *Snapshot) {
-				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Digest = 2, []int{0, 1}, true, true, ""
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Password, s.Digest = 2, []int{0, 1}, true, true, false, ""
 				s.Peers = ops.Peers[member, cluster]{}
 			},
 			want: outline{Steps: []string{stepHold}},
@@ -412,7 +428,7 @@ func TestPlan(t *testing.T) {
 		{
 			name: "a dying unit that does not vote any more lets go",
 			change: func(s *Snapshot) {
-				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Digest = 2, []int{0, 1}, true, true, ""
+				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Password, s.Digest = 2, []int{0, 1}, true, true, false, ""
 				s.Peers, s.Known = ops.Peers[member, cluster]{}, pulsarConfig([]int{0}, []int{1})
 			},
 		},
