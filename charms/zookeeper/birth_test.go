@@ -46,6 +46,18 @@ func TestPlanOfBirth(t *testing.T) {
 			},
 		},
 		{
+			name: "who serves alone says so too",
+			change: func(s *Snapshot) {
+				s.Leader, s.Ordinal, s.Planned, s.Known, s.Members, s.Offers = true, 0, []int{0}, pulsarConfig([]int{0}, nil), nil, nil
+				s.Peers.Decision.Held, s.Peers.Decision.Committed = cluster{Voters: []string{"0"}, Secret: "secret:s"}, cluster{Voters: []string{"0"}, Secret: "secret:s"}
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Statuses: statusList(juju.Active, "ZooKeeper follower, 1 voter, not redundant"),
+			},
+		},
+		{
 			name: "the ensemble is no more when all its voters say that they were never in it",
 			change: func(s *Snapshot) {
 				unborn(s)

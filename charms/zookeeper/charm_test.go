@@ -3,6 +3,7 @@ package zookeeper
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,14 +127,7 @@ func TestGarbageInThePeerDatabag(t *testing.T) {
 	state := opstest.State{Leader: true, Containers: map[string]opstest.Container{"zookeeper": {}}}
 	state = juju.Run(t, charm, state, opstest.ConfigChanged()).State
 	state = juju.Run(t, charm, state, opstest.PebbleReady("zookeeper")).State
-	// ZooKeeper writes its membership anew when it has become a quorum.
-	files := state.Containers["zookeeper"].Files
-	written := firstDynamicPath + ".100000000"
-	files[written] = files[firstDynamicPath]
-	delete(files, firstDynamicPath)
-	settings := files[staticPath]
-	settings.Content = strings.ReplaceAll(settings.Content, firstDynamicPath, written)
-	files[staticPath] = settings
+	becomeQuorum(state)
 
 	state = juju.Twice(t, charm, state, opstest.UpdateStatus()).State
 	good, process := state.Relations[0].LocalApp, state.Containers["zookeeper"].Services["zookeeper"]
@@ -148,6 +142,69 @@ func TestGarbageInThePeerDatabag(t *testing.T) {
 	}
 	if diff := cmp.Diff(process, state.Containers["zookeeper"].Services["zookeeper"]); diff != "" {
 		t.Errorf("ZooKeeper was touched (-before +after):\n%s", diff)
+	}
+}
+
+// becomeQuorum lets ZooKeeper write its membership anew, as it does then.
+func becomeQuorum(state opstest.State) {
+	files := state.Containers["zookeeper"].Files
+	written := firstDynamicPath + ".100000000"
+	files[written] = files[firstDynamicPath]
+	delete(files, firstDynamicPath)
+	settings := files[staticPath]
+	settings.Content = strings.ReplaceAll(settings.Content, firstDynamicPath, written)
+	files[staticPath] = settings
+}
+
+// three is the ensemble of three servers, which all serve, until one leaves it.
+type three struct {
+	single
+	password string
+	after    zk.Config
+}
+
+func (e *three) Reconfigure(_ context.Context, _ []string, password string, decide func(zk.Config) zk.Change) (zk.Config, error) {
+	host := Snapshot{App: "zookeeper", Suffix: "zookeeper-endpoints.test.svc.cluster.local"}.host
+	now := cluster{Voters: []string{"0", "1", "2"}}.config(host)
+	e.password, e.after = password, decide(now).Apply(now)
+	return e.after, nil
+}
+
+// The leader goes, and the agent was started anew, so that Juju broke the peer
+// relation first: nobody else can take its server out as long as it leads.
+func TestDyingLeaderWithoutPeers(t *testing.T) {
+	t.Parallel()
+	juju := opstest.Load(t, alone)
+	ensemble := &three{single: single{serves: true}}
+	charm := &Charm{Ensemble: ensemble}
+	other := ops.Bag{"zookeeper-state": serving, "zookeeper-restart": `{"healthy":true}`}
+	state := opstest.State{
+		Leader: true, Unit: 2, Units: 3, Containers: map[string]opstest.Container{"zookeeper": {}},
+		Relations: []opstest.Relation{{Endpoint: "cluster", RemoteUnits: map[int]ops.Bag{0: other, 1: other}}},
+	}
+	state = juju.Run(t, charm, state, opstest.ConfigChanged()).State
+	state = juju.Run(t, charm, state, opstest.PebbleReady("zookeeper")).State
+	becomeQuorum(state)
+	state = juju.Run(t, charm, state, opstest.UpdateStatus()).State
+	if bag := state.Relation("cluster").LocalApp; bag["zookeeper-voters"] != "0,1,2" || bag["zookeeper-born"] != "true" {
+		t.Fatalf("the leader has decided %v", bag)
+	}
+
+	state.Dying, state.Units = true, 1
+	state.Leaving = []int{1}
+	state.Relations[0].RemoteUnits = nil
+	juju.Run(t, charm, state, opstest.RelationBroken("cluster").AfterRestart())
+	want := ""
+	for _, secret := range state.Secrets {
+		for _, content := range secret.Revisions {
+			want = content[secretKey]
+		}
+	}
+	if ensemble.password != want || want == "" {
+		t.Errorf("the change was tried with another password than the secret's")
+	}
+	if got := ordinals(ensemble.after.Voters()); !slices.Equal(got, []int{0}) {
+		t.Errorf("ZooKeeper's voters are %v, want 0", got)
 	}
 }
 

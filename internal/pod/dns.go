@@ -75,12 +75,12 @@ func answerName(packet []byte, names func() ([]byte, error)) []byte {
 	return packed
 }
 
-// findName looks for a name in a file of lines "address name".
+// findName looks for a name in a file of lines "address name", small letters.
 func findName(content, name string) (netip.Addr, bool) {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	for line := range strings.Lines(content) {
 		fields := strings.Fields(line)
-		if len(fields) != 2 || strings.ToLower(fields[1]) != name {
+		if len(fields) != 2 || fields[1] != name {
 			continue
 		}
 		if address, err := netip.ParseAddr(fields[0]); err == nil && address.Is4() {
