@@ -58,6 +58,20 @@ func TestPlanOfBirth(t *testing.T) {
 			},
 		},
 		{
+			name: "a leader whose server is slower than others hears of it from one of them",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.Leader, s.Offers = true, nil
+				s.Peers.Decision.Held.Born, s.Peers.Decision.Committed.Born = false, false
+				s.State.Running, s.State.Dynamic, s.State.Config = true, firstDynamicPath, s.Known
+			},
+			want: outline{
+				Services: both, Files: []string{watchScript}, Seen: "again\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
 			name: "the ensemble is no more when all its voters say that they were never in it",
 			change: func(s *Snapshot) {
 				unborn(s)
