@@ -79,6 +79,7 @@ func (w *world) faults() []event {
 		add("disk lost: zookeeper", unit, func() {
 			c.kill()
 			c.fake.Wipe(zooMount)
+			delete(w.zookeeper.joined, unit) // its vote is worth nothing until it has followed again
 		})
 	}
 	return list

@@ -92,7 +92,8 @@ func (w *world) checkData(unit, name string) {
 
 // checkLeaver looks at a unit that is gone for good. If it was ever in the
 // ensemble, it may not go while it votes there and others need it. (One that
-// never ran goes without a hook.)
+// never ran goes without a hook; one whose disk was lost since takes nothing
+// with it that is not lost already.)
 func (w *world) checkLeaver(unit string) {
 	e := &w.zookeeper
 	if juju.Application(unit) == pulsarApp && e.joined[unit] && w.living(pulsarApp) && votes(e.config, juju.Ordinal(unit)+1) {
