@@ -88,6 +88,10 @@ func TestCharmAlone(t *testing.T) {
 	}
 
 	now := juju.Run(t, charm, state(offer, bookies), opstest.PebbleReady("broker")).State
+	if len(now.Containers["broker"].Services) > 0 {
+		t.Errorf("a broker runs on what other units cannot read yet: %v", now.Containers["broker"].Services)
+	}
+	now = juju.Run(t, charm, now, opstest.RelationAppChanged("cluster")).State
 	if now.Containers["broker"].Services["broker"].Current != "active" || now.Status != startingBroker {
 		t.Fatalf("status %v, services %v", now.Status, now.Containers["broker"].Services)
 	}

@@ -39,13 +39,14 @@ func plan(s Snapshot) ops.Plan {
 		return p
 	}
 	wanted, ok := decide(s)
-	desired, differs := layer(s, wanted)
+	committed := s.Peers.Decision.Committed
+	desired, differs := layer(s, committed)
 	lock := s.lock(differs)
 	if ok {
 		wanted.Turn = lock.Next()
 	}
 	wanted, decided := s.Peers.Decision.Decide(s.Leader, func(cluster) (cluster, bool) { return wanted, ok })
-	if desired := containers(s, wanted, desired, lock); desired != nil {
+	if desired := containers(s, committed, desired, lock); desired != nil {
 		p.Containers = map[string]pebble.Desired{Container: *desired}
 	}
 	own := member{State: starting, Restart: lock.State()}
@@ -117,7 +118,9 @@ func (s Snapshot) lock(differs bool) rolling.Lock {
 
 // layer is the container with a broker that shall run on all that is known
 // now; without services if too little is. It says whether a running one runs
-// on something else.
+// on something else. Of what the leader has decided counts what is committed: a
+// broker on a quorum that is lost with the hook would go back to that before,
+// which may be one of more bookies than there are.
 func layer(s Snapshot, wanted cluster) (desired pebble.Desired, differs bool) {
 	desired = pebble.Desired{Label: label}
 	quorum, err := ParseQuorum(wanted.Quorum)

@@ -33,7 +33,7 @@ var (
 // related is the peer relation, and what the leader has decided or what is
 // wrong with it.
 func related(problem error, held cluster) ops.Peers[member, cluster] {
-	return ops.Peers[member, cluster]{Relation: "cluster:0", Decision: ops.Decision[cluster]{Relation: "cluster:0", Held: held, Problem: problem}}
+	return ops.Peers[member, cluster]{Relation: "cluster:0", Decision: ops.Decision[cluster]{Relation: "cluster:0", Held: held, Committed: held, Problem: problem}}
 }
 
 // turn gives a unit the turn.
@@ -167,7 +167,7 @@ func TestPlan(t *testing.T) {
 			name: "metadata to initialise, at another unit",
 			change: func(s *Snapshot) {
 				fresh(s)
-				s.Peers.Decision.Held.Initialised = false
+				s.Peers.Decision.Held.Initialised, s.Peers.Decision.Committed.Initialised = false, false
 			},
 			want: outline{Unit: ops.Bag{"broker-state": starting}, Statuses: []juju.Status{waitingForLeader}},
 		},
@@ -175,7 +175,8 @@ func TestPlan(t *testing.T) {
 			name: "metadata to initialise, ZooKeeper does not serve",
 			change: func(s *Snapshot) {
 				fresh(s)
-				s.Leader, s.Peers.Decision.Held.Initialised, s.ZooKeeper.Servers, s.Offers = true, false, nil, nil
+				s.Leader, s.ZooKeeper.Servers, s.Offers = true, nil, nil
+				s.Peers.Decision.Held.Initialised, s.Peers.Decision.Committed.Initialised = false, false
 			},
 			want: outline{
 				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "pulsar", "broker-quorum": "2/2/2"},
@@ -186,7 +187,8 @@ func TestPlan(t *testing.T) {
 			name: "initialising failed",
 			change: func(s *Snapshot) {
 				fresh(s)
-				s.Leader, s.Peers.Decision.Held.Initialised, s.Offers, s.Failure = true, false, nil, stepInitialise
+				s.Leader, s.Offers, s.Failure = true, nil, stepInitialise
+				s.Peers.Decision.Held.Initialised, s.Peers.Decision.Committed.Initialised = false, false
 			},
 			want: outline{
 				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "pulsar", "broker-quorum": "2/2/2"},
@@ -213,6 +215,18 @@ func TestPlan(t *testing.T) {
 			want: outline{
 				Services: both, Files: []string{configPath, script}, Seen: "down\n",
 				Unit: ops.Bag{"broker-state": starting}, Statuses: []juju.Status{startingBroker},
+			},
+		},
+		{
+			name: "what the leader has decided just now starts nothing: it may be lost with the hook",
+			change: func(s *Snapshot) {
+				fresh(s)
+				s.Leader, s.Offers, s.Bookies = true, nil, Bookies{Related: true, Planned: 1, Known: 1, Serving: 1}
+			},
+			want: outline{
+				Unit:     ops.Bag{"broker-state": starting},
+				App:      ops.Bag{"cluster-name": "pulsar", "metadata-initialised": "true", "broker-quorum": "1/1/1"},
+				Statuses: []juju.Status{startingBroker},
 			},
 		},
 		{
@@ -284,9 +298,22 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		{
-			name: "more bookies have come",
+			name: "more bookies have come: nobody restarts before all can read it",
 			change: func(s *Snapshot) {
 				s.Leader, s.Bookies, s.Offers = true, Bookies{Related: true, Planned: 5, Known: 5, Serving: 5}, nil
+			},
+			want: outline{
+				Services: both, Files: []string{configPath, script}, Seen: "up\n",
+				Unit:     running.Unit,
+				App:      ops.Bag{"cluster-name": "pulsar", "metadata-initialised": "true", "broker-quorum": "3/3/2"},
+				Statuses: status(juju.Active, "broker, quorum 3/3/2"),
+			},
+		},
+		{
+			name: "then one does after the other",
+			change: func(s *Snapshot) {
+				s.Leader, s.Bookies, s.Offers = true, Bookies{Related: true, Planned: 5, Known: 5, Serving: 5}, nil
+				s.Peers.Decision.Held.Quorum, s.Peers.Decision.Committed.Quorum = "3/3/2", "3/3/2"
 			},
 			want: outline{
 				Services: onlyWatch, Files: []string{script}, Seen: "up\n",
