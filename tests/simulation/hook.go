@@ -177,6 +177,9 @@ func (w *world) endHook(run *model.Context, g *gate, mode string, err error) {
 			w.observer.writers[juju.Application(unit)] = unit
 		}
 		w.observer.end(w, hook, unit, err == nil)
+		if err == nil {
+			delete(w.owed, unit)
+		}
 		// Whoever loses the leadership in the middle may be refused, and a
 		// dying voter may hold on while there is no quorum to let it out.
 		held := err != nil && w.model.Life(unit) == "dying" && strings.Contains(err.Error(), "leave ZooKeeper's members")
@@ -184,6 +187,9 @@ func (w *world) endHook(run *model.Context, g *gate, mode string, err error) {
 			w.violate("%s of %s fails: %v", hook.Describe(), unit, err)
 		}
 		return
+	}
+	if hook.Kind == juju.Action {
+		w.owed[unit] = true
 	}
 	w.fault(mode)
 	w.logf("%s: %s in %s, at call %d, sent %v", unit, mode, hook.Describe(), g.kill, g.sent)

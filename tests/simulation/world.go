@@ -91,6 +91,10 @@ type world struct {
 	calmStep uint64 // the number of the last step without troubles
 	// smooth says that the hook of this step is not disturbed.
 	smooth bool
+	// owed are units whose action died: what it did to Pebble stays and what it
+	// said is lost, Juju does not run it again, and so only the next hook of
+	// whatever kind can put it right.
+	owed map[string]bool
 	// silent says that nothing may be written any more.
 	silent bool
 
@@ -129,7 +133,7 @@ func newWorld(seed uint64, o Options) *world {
 	w := &world{
 		options: o, draw: mix(seed), began: time.Now(),
 		model:  model.New(model.Options{Name: "sim"}),
-		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]*gate{},
+		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]*gate{}, owed: map[string]bool{},
 		bookies: map[string]*bookieProcess{}, brokers: map[string]*broker{}, lost: map[string]string{}, restarting: map[string]restart{},
 		flaps: map[string]int{}, bags: map[string]map[string]string{},
 		observer: newObserver(),
@@ -293,7 +297,7 @@ func (w *world) converge() {
 		w.turn(calmSteps+w.calmStep, func() {
 			w.operator.mend(w)
 			if !w.pick(w.events()) {
-				if done = w.settled(); !done {
+				if done = w.settled() && !w.repay(); !done {
 					w.pass(w.between(time.Second, 5*time.Second))
 				}
 			} else if w.chance(20) {
@@ -316,6 +320,16 @@ func (w *world) converge() {
 			w.violate("no rest after %d hooks of %d units: %s", w.result.Hooks-first, units, w.complaints())
 		}
 	}
+}
+
+// repay gives an update-status to units that are owed one, if any are.
+func (w *world) repay() bool {
+	owed := len(w.owed) > 0
+	for _, unit := range sorted(w.owed) {
+		_ = w.model.UpdateStatusDue(unit)
+	}
+	clear(w.owed)
+	return owed
 }
 
 // settled says whether the goal is reached and nothing is under way.
