@@ -6,7 +6,7 @@
 // never stopped for the lack of any of them: it comes back by itself. The
 // leader initialises the metadata, once, by the image's own command; decides
 // ensemble size and quorums from the number of planned bookies; and says whose
-// turn it is to restart.
+// turn it is to restart. What it decides counts when it is committed.
 package broker
 
 import "context"
