@@ -186,7 +186,7 @@ func TestGarbageFromAPeer(t *testing.T) {
 		}, opstest.RelationChanged("cluster", "pulsar/0"), ""},
 		"application's data": {
 			ops.Bag{"zookeeper-voters": "0,one"}, nil, opstest.RelationAppChanged("cluster"),
-			`peer databag: cannot read databag key "zookeeper-voters or zookeeper-observers": "one" is not a unit's number; remove the wrong key or restore it from backup`,
+			`peer databag: cannot read databag key "zookeeper-voters": "one" is not a unit's number; remove the wrong key or restore it from backup`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

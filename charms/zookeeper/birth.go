@@ -2,30 +2,66 @@ package zookeeper
 
 import (
 	"slices"
+	"strconv"
 
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/zk"
 )
 
-// The first ensemble is made of servers with empty disks, which all vote. Once
-// there is one, an empty disk has no vote before the ensemble gives it one: with
-// a unit that comes again under a voter's name, those that were left behind could
-// bring back what was before.
+// The first ensemble is made of servers with empty disks, which all vote. A server
+// that has voted and whose disk is empty now, because it was lost or because the
+// unit is another of the same name, must not vote before the ensemble tells it
+// to: with others that were left behind it could bring back what was before. So
+// the leader writes who may have voted, and nobody leaves before that is written.
+// One that never has votes with its empty disk, however late it comes: its vote
+// may be needed.
 
 // fresh says that the own server was never in an ensemble.
 func (s Snapshot) fresh() bool { return s.State.Up && s.Storage && s.Mode == "" && !s.State.Version }
 
-// born says whether there is an ensemble: a server that is in it says so once,
-// and it lasts until all its voters are gone or have lost their disks.
-func (s Snapshot) born() bool {
-	if s.Mode != "" || s.State.Version {
-		return true
-	}
-	for _, o := range s.Planned {
-		if s.Members[s.unit(o)].State == serving {
-			return true
+// voted are the ordinals whose servers may have voted, as far as this unit, the
+// leader, knows: those that were ever in the ensemble, and those that leave it.
+func (s Snapshot) voted() []int {
+	var voted []int
+	add := func(o int) {
+		if !slices.Contains(voted, o) {
+			voted = append(voted, o)
 		}
 	}
-	return s.Peers.Decision.Held.Born && !s.blank()
+	if !s.blank() {
+		for _, text := range s.Peers.Decision.Held.Voted {
+			if o, err := strconv.Atoi(text); err == nil {
+				add(o)
+			}
+		}
+	}
+	if s.Mode != "" || s.State.Version {
+		add(s.Ordinal)
+	}
+	for unit, m := range s.Members {
+		if m.State == serving {
+			add(juju.Ordinal(unit))
+		}
+	}
+	if len(voted) > 0 {
+		for _, m := range s.Known.Members {
+			if o := ordinalOf(m.ID); !slices.Contains(s.Planned, o) {
+				add(o)
+			}
+		}
+	}
+	slices.Sort(voted)
+	return voted
+}
+
+// told says that all units can read who of those that leave has voted.
+func (s Snapshot) told() bool {
+	for _, m := range s.Known.Members {
+		if o := ordinalOf(m.ID); !slices.Contains(s.Planned, o) && !s.Peers.Decision.Committed.voted(o) {
+			return false
+		}
+	}
+	return true
 }
 
 // blank says that none of the voters is left whose server was ever in an
@@ -42,11 +78,6 @@ func (s Snapshot) blank() bool {
 		}
 	}
 	return true
-}
-
-// unwritten says that the other units cannot read yet what this one knows.
-func (s Snapshot) unwritten() bool {
-	return s.Leader && !s.Dying && s.born() != s.Peers.Decision.Committed.Born
 }
 
 // hopeless says that the members that were chosen first lack a majority of
@@ -69,8 +100,8 @@ func (s Snapshot) hopeless() bool {
 func (s Snapshot) stillborn() bool { return s.hopeless() && s.blank() }
 
 // first are the members that a server which was never in an ensemble starts
-// with. If there is one, it starts as an observer of it: what the leader has
-// written may be old.
+// with. One that should only follow starts as an observer: what the leader has
+// written may be old. Another that is not a member yet is added.
 //
 // Facts on ZooKeeper 3.9: a server takes the membership of the leader that it
 // follows, and the role that it has there. An observer that is no member becomes
@@ -78,7 +109,7 @@ func (s Snapshot) stillborn() bool { return s.hopeless() && s.blank() }
 func (s Snapshot) first(members zk.Config) zk.Config {
 	self := zk.Member{ID: serverID(s.Ordinal), Host: s.host(s.Ordinal), Role: zk.Participant}
 	switch _, chosen := members.Member(self.ID); {
-	case s.Peers.Decision.Committed.Born:
+	case s.emptied():
 		self.Role = zk.Observer
 	case chosen:
 		return members
@@ -86,16 +117,20 @@ func (s Snapshot) first(members zk.Config) zk.Config {
 	return zk.Change{Joining: []zk.Member{self}}.Apply(members)
 }
 
-// follows says that the own server, which was never in an ensemble, may only
-// follow the one that there is. It runs only while that serves: a server that
-// looks for a leader takes any membership that is newer than its own, also that
-// of one that was left behind, and votes by it.
+// emptied says that the own server may have voted in the ensemble that there is,
+// and knows nothing of it.
+func (s Snapshot) emptied() bool {
+	committed := s.Peers.Decision.Committed
+	return s.fresh() && len(committed.Voted) > 0 && (s.Joined || committed.voted(s.Ordinal))
+}
+
+// follows says that the own server may only follow the ensemble that there is. It
+// runs only while that serves: a server that looks for a leader takes any
+// membership that is newer than its own, also that of one that was left behind,
+// and votes by it.
 func (s Snapshot) follows() bool {
-	if !s.Peers.Decision.Committed.Born || !s.fresh() {
-		return false
-	}
 	own, ok := s.State.Config.Member(serverID(s.Ordinal))
-	return !ok || own.Role == zk.Observer
+	return s.emptied() && (!ok || own.Role == zk.Observer)
 }
 
 // alone says that the own server may only follow and there is nobody to follow.

@@ -28,32 +28,33 @@ func unborn(s *Snapshot) {
 	s.Mode, s.State = "", containerState{Up: true, Hash: s.State.Hash}
 }
 
-// The first members are chosen anew while none of them was in an ensemble; from
-// then on an empty disk has no vote.
+// The first members are chosen anew while none of them was in an ensemble; then
+// the empty disk of one that may have voted has no vote.
 func TestPlanOfBirth(t *testing.T) {
 	t.Parallel()
 	checkPlans(t, []planTest{
 		{
-			name: "the leader changes nothing before all can read that there is an ensemble",
+			name: "nobody leaves before all can read who has voted",
 			change: func(s *Snapshot) {
-				s.Leader, s.Planned, s.Serving, s.Offers = true, []int{0, 1, 2, 3, 4}, map[int]bool{3: true, 4: true}, nil
-				s.Peers.Decision.Committed.Born = false
+				s.Leader, s.Planned, s.Offers = true, []int{0, 1}, nil
+				s.Peers.Decision.Held.Voted, s.Peers.Decision.Committed.Voted = []string{"0", "1"}, []string{"0", "1"}
+				delete(s.Members, "pulsar/2")
 			},
 			want: outline{
-				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
 		{
-			name: "who serves alone says so too",
+			name: "who serves alone is written too",
 			change: func(s *Snapshot) {
 				s.Leader, s.Ordinal, s.Planned, s.Known, s.Members, s.Offers = true, 0, []int{0}, pulsarConfig([]int{0}, nil), nil, nil
 				s.Peers.Decision.Held, s.Peers.Decision.Committed = cluster{Voters: []string{"0"}, Secret: "secret:s"}, cluster{Voters: []string{"0"}, Secret: "secret:s"}
 			},
 			want: outline{
-				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Services: both, Files: []string{watchScript}, Seen: "follower\n",
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0", "zookeeper-voted": "0", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Active, "ZooKeeper follower, 1 voter, not redundant"),
 			},
 		},
@@ -62,12 +63,12 @@ func TestPlanOfBirth(t *testing.T) {
 			change: func(s *Snapshot) {
 				unborn(s)
 				s.Leader, s.Offers = true, nil
-				s.Peers.Decision.Held.Born, s.Peers.Decision.Committed.Born = false, false
+				s.Peers.Decision.Held.Voted, s.Peers.Decision.Committed.Voted = nil, nil
 				s.State.Running, s.State.Dynamic, s.State.Config = true, firstDynamicPath, s.Known
 			},
 			want: outline{
-				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Services: both, Files: []string{watchScript}, Seen: "down\n",
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,2", "zookeeper-secret": "secret:s"},
 				Statuses: []juju.Status{startingServer},
 			},
 		},
@@ -78,7 +79,7 @@ func TestPlanOfBirth(t *testing.T) {
 				s.Leader, s.Members, s.Offers = true, map[string]member{"pulsar/0": {State: starting, Fresh: true}, "pulsar/2": {State: starting, Fresh: true}}, nil
 			},
 			want: outline{
-				Services: onlyWatch, Files: []string{watchScript}, Seen: "again\n",
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "down\n",
 				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
@@ -91,7 +92,7 @@ func TestPlanOfBirth(t *testing.T) {
 			},
 			want: outline{
 				Services: onlyWatch, Files: []string{watchScript}, Seen: "down\n",
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
@@ -166,7 +167,7 @@ func TestPlanOfBirth(t *testing.T) {
 				unborn(s)
 				s.State.Running, s.State.Dynamic, s.Offers = true, firstDynamicPath, nil
 				s.State.Config = s.first(s.Known)
-				s.Peers.Decision.Held.Born, s.Peers.Decision.Committed.Born = false, false
+				s.Peers.Decision.Held.Voted, s.Peers.Decision.Committed.Voted = nil, nil
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "down\n",
@@ -199,7 +200,7 @@ func TestPlanOfBirth(t *testing.T) {
 			name: "a server that was never in an ensemble moves to first members that were chosen anew",
 			change: func(s *Snapshot) {
 				stillborn(s)
-				s.Peers.Decision.Held.Voters, s.Peers.Decision.Held.Born = []string{"1"}, false
+				s.Peers.Decision.Held.Voters, s.Peers.Decision.Held.Voted = []string{"1"}, nil
 				s.Known, s.Peers.Decision.Committed = pulsarConfig([]int{1}, nil), s.Peers.Decision.Held
 			},
 			want: outline{
@@ -213,33 +214,40 @@ func TestPlanOfBirth(t *testing.T) {
 			change: func(s *Snapshot) { stillborn(s); s.Leaving = []int{2} },
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
 	})
 }
 
-// A server whose disk is empty has no vote in an ensemble that there is, until
-// that gives it one.
+// A server that may have voted and whose disk is empty has no vote in the
+// ensemble that there is, until that gives it one.
 func TestFirstMembers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		ordinal  int
-		born     bool
+		voted    []string
+		joined   bool
 		decided  zk.Config
 		voters   []int
 		observer bool
 	}{
-		{"the first ensemble", 1, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3}, false},
-		{"a newcomer before there is an ensemble", 3, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3, 4}, false},
-		{"a voter of an ensemble that there is", 1, true, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 3}, true},
-		{"a newcomer", 3, true, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3}, true},
-		{"an observer", 3, true, pulsarConfig([]int{0, 1, 2}, []int{3}), []int{1, 2, 3}, true},
+		{"the first ensemble", 1, nil, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3}, false},
+		{"the same again, when all its disks are gone", 1, nil, true, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3}, false},
+		{"a newcomer before there is an ensemble", 3, nil, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3, 4}, false},
+		{"a voter that is late", 1, []string{"0", "2"}, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3}, false},
+		{"a voter whose disk was lost", 1, []string{"0", "2"}, true, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 3}, true},
+		{"another unit of a voter's name", 1, []string{"0", "1", "2"}, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 3}, true},
+		{"a newcomer", 3, []string{"0", "1", "2"}, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3, 4}, false},
+		{"one of the name of a member that has left", 3, []string{"0", "1", "2", "3"}, false, pulsarConfig([]int{0, 1, 2}, nil), []int{1, 2, 3}, true},
+		{"an observer", 3, []string{"0", "1", "2"}, false, pulsarConfig([]int{0, 1, 2}, []int{3}), []int{1, 2, 3}, true},
 	} {
 		s := settled()
-		s.Ordinal, s.Peers.Decision.Committed.Born = c.ordinal, c.born
+		unborn(&s)
+		s.Storage, s.Joined = true, c.joined
+		s.Ordinal, s.Peers.Decision.Committed.Voted = c.ordinal, c.voted
 		got := s.first(c.decided)
 		own, _ := got.Member(serverID(c.ordinal))
 		if diff := cmp.Diff(c.voters, got.Voters()); diff != "" || (own.Role == zk.Observer) != c.observer {

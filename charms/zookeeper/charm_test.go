@@ -82,9 +82,6 @@ func TestCharmAlone(t *testing.T) {
 	}
 
 	server.serves = true
-	// The first hook tells all units that there is an ensemble, and is called
-	// again for what may wait for that.
-	state = juju.Run(t, charm, state, opstest.UpdateStatus()).State
 	state = juju.Twice(t, charm, state, opstest.UpdateStatus()).State
 	if want := ops.Active("ZooKeeper leader, 1 voter, not redundant"); state.Status != want {
 		t.Errorf("status %v, want %v", state.Status, want)
@@ -186,7 +183,7 @@ func TestDyingLeaderWithoutPeers(t *testing.T) {
 	state = juju.Run(t, charm, state, opstest.PebbleReady("zookeeper")).State
 	becomeQuorum(state)
 	state = juju.Run(t, charm, state, opstest.UpdateStatus()).State
-	if bag := state.Relation("cluster").LocalApp; bag["zookeeper-voters"] != "0,1,2" || bag["zookeeper-born"] != "true" {
+	if bag := state.Relation("cluster").LocalApp; bag["zookeeper-voters"] != "0,1,2" || bag["zookeeper-voted"] != "0,1,2" {
 		t.Fatalf("the leader has decided %v", bag)
 	}
 

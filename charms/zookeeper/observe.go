@@ -439,11 +439,10 @@ func (h *Hook) find(ctx context.Context, s *Snapshot) {
 }
 
 // mayChange says whether this unit is to change the membership if it differs.
-// All units have to be able to read before that there is an ensemble to change;
-// but a leader that goes may have no hook left to say so, and its vote counts.
+// All units have to be able to read before who of those that leave has voted; but
+// a leader that goes may have no hook left to say so, and its vote counts.
 func (s Snapshot) mayChange() bool {
-	born := s.Peers.Decision.Committed.Born
-	return (s.Leader && (born || s.Dying) || s.Dying && born) &&
+	return (s.Leader || s.Dying) && (s.told() || s.Leader && s.Dying) &&
 		len(s.Planned) > 0 && len(s.Known.Members) > 0 && s.Password && s.Mode != ""
 }
 

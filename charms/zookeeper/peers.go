@@ -38,9 +38,9 @@ type cluster struct {
 	// long as there are no voters, nothing was decided and no server runs.
 	Voters    []string `databag:"zookeeper-voters"`
 	Observers []string `databag:"zookeeper-observers"`
-	// Born says that these voters, or those before them, have made an
-	// ensemble. See birth.go.
-	Born bool `databag:"zookeeper-born"`
+	// Voted are the ordinals whose servers may have voted, in this life of the
+	// unit or an earlier one; none before there is an ensemble. See birth.go.
+	Voted []string `databag:"zookeeper-voted"`
 	// Secret is the id of the secret with the super user's password.
 	Secret string `databag:"zookeeper-secret"`
 	// Turn says which unit may restart its server now.
@@ -52,13 +52,21 @@ const secretKey = "password"
 
 // Validate checks that the members are units.
 func (c cluster) Validate() error {
-	for _, text := range slices.Concat(c.Voters, c.Observers) {
-		if ordinal, err := strconv.Atoi(text); err != nil || ordinal < 0 || ordinal > 1<<16 {
-			return &ops.DataError{Key: "zookeeper-voters or zookeeper-observers", Reason: fmt.Sprintf("%.20q is not a unit's number", text)}
+	for _, list := range []struct {
+		key      string
+		ordinals []string
+	}{{"zookeeper-voters", c.Voters}, {"zookeeper-observers", c.Observers}, {"zookeeper-voted", c.Voted}} {
+		for _, text := range list.ordinals {
+			if ordinal, err := strconv.Atoi(text); err != nil || ordinal < 0 || ordinal > 1<<16 {
+				return &ops.DataError{Key: list.key, Reason: fmt.Sprintf("%.20q is not a unit's number", text)}
+			}
 		}
 	}
 	return nil
 }
+
+// voted says whether the server of an ordinal may have voted.
+func (c cluster) voted(ordinal int) bool { return slices.Contains(c.Voted, strconv.Itoa(ordinal)) }
 
 // config are the members of a valid decision.
 func (c cluster) config(host func(int) string) zk.Config {

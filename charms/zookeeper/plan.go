@@ -194,7 +194,7 @@ func decide(s Snapshot) (cluster, bool) {
 	if !s.Leader {
 		return wanted, false
 	}
-	wanted.Born = s.born()
+	wanted.Voted = texts(s.voted())
 	switch {
 	case len(s.Known.Voters()) > 0 && !s.stillborn():
 		wanted.setMembers(s.Known)
@@ -289,7 +289,7 @@ func containers(s Snapshot, lock rolling.Lock, offer Offer) *pebble.Desired {
 // watch never has makes it call again in a few seconds.
 func seen(s Snapshot, offer Offer) string {
 	switch {
-	case s.Failure != "" || s.Unreachable || s.Lost || offer.Pending || s.hopeless() || s.unwritten():
+	case s.Failure != "" || s.Unreachable || s.Lost || offer.Pending || s.hopeless():
 		return "again"
 	case s.Mode == "":
 		return watch.Down

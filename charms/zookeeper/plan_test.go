@@ -56,7 +56,7 @@ func settled() Snapshot {
 	s := Snapshot{
 		App: "pulsar", Ordinal: 1, Suffix: suffix, Planned: []int{0, 1, 2}, Options: testOptions(),
 		Now:     now,
-		Peers:   related(nil, cluster{Voters: []string{"0", "1", "2"}, Born: true, Secret: "secret:s"}),
+		Peers:   related(nil, cluster{Voters: []string{"0", "1", "2"}, Voted: []string{"0", "1", "2"}, Secret: "secret:s"}),
 		Members: map[string]member{"pulsar/0": well, "pulsar/2": well},
 		Offers:  []string{"zookeeper:1"},
 		Storage: true, Password: true, Digest: "super:digest", Mode: "follower",
@@ -175,7 +175,7 @@ func TestPlan(t *testing.T) {
 			change: func(s *Snapshot) { s.Leader = true },
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Offer: offer, Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
@@ -203,7 +203,7 @@ func TestPlan(t *testing.T) {
 			name: "a first start",
 			change: func(s *Snapshot) {
 				s.State, s.Mode = containerState{Up: true}, ""
-				s.Members, s.Peers.Decision.Committed.Born = nil, false
+				s.Members, s.Peers.Decision.Committed.Voted = nil, nil
 			},
 			want: outline{
 				Services: both, Files: []string{staticPath, myIDPath, firstDynamicPath, watchScript}, Seen: "down\n",
@@ -217,7 +217,7 @@ func TestPlan(t *testing.T) {
 				s.Peers.Decision.Committed = cluster{}
 			},
 			want: outline{
-				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Waiting, "for a quorum of ZooKeeper's 3 voters"),
 			},
 		},
@@ -324,7 +324,7 @@ func TestPlan(t *testing.T) {
 				Services: onlyWatch, Files: []string{watchScript}, Seen: "follower\n",
 				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": wants},
 				App: ops.Bag{
-					"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s",
+					"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s",
 					"zookeeper-turn": `{"unit":"pulsar/1","number":1,"since":"2026-01-02T03:04:05Z"}`,
 				},
 				Statuses: statusList(juju.Maintenance, "new settings for ZooKeeper: waiting for its turn to restart"),
@@ -357,7 +357,7 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "follower\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Steps: []string{stepChange}, Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
@@ -368,7 +368,7 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Waiting, "to change ZooKeeper's members"),
 			},
 		},
@@ -439,7 +439,7 @@ func TestPlan(t *testing.T) {
 			},
 			want: outline{
 				Services: both, Files: []string{watchScript}, Seen: "again\n",
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
@@ -506,7 +506,7 @@ func TestPlan(t *testing.T) {
 			name:   "the whole application goes",
 			change: func(s *Snapshot) { s.Leader, s.Planned, s.Dying = true, nil, true },
 			want: outline{
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 			},
 		},
 		{
@@ -527,7 +527,7 @@ func TestPlan(t *testing.T) {
 				s.Leader, s.Peers, s.Offers = true, related(errors.New(`cannot read databag key "zookeeper-voters": x`), cluster{Secret: "secret:s"}), nil
 			},
 			want: outline{ // the container waits for what is committed
-				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-born": "true", "zookeeper-secret": "secret:s"},
+				Unit: ops.Bag{"zookeeper-state": serving, "zookeeper-restart": isWell}, App: ops.Bag{"zookeeper-voters": "0,1,2", "zookeeper-voted": "0,1,2", "zookeeper-secret": "secret:s"},
 				Statuses: statusList(juju.Active, "ZooKeeper follower, 3 voters"),
 			},
 		},
