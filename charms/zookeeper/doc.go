@@ -4,11 +4,11 @@
 // The first members are decided once, by the leader, from the units that Juju
 // plans, and written into the peer databag; a server is only ever started from
 // that decision. Who has voted is written there too: with an empty disk such a
-// server only follows until it is told that it votes. Later changes of membership are ZooKeeper's own dynamic
-// reconfiguration: the leader, or a unit that goes for itself, makes one
-// atomic change that leaves the number of voters odd. ZooKeeper rewrites its
-// configuration files then, so they are on the storage and the charm changes
-// nothing in them but static settings.
+// server only follows until it is told that it votes. Later changes of
+// membership are ZooKeeper's own dynamic reconfiguration: the leader, or a unit
+// that goes for itself, makes one atomic change that leaves the number of voters
+// odd. ZooKeeper rewrites its configuration files then, so they are on the
+// storage and the charm changes nothing in them but static settings.
 package zookeeper
 
 import (
