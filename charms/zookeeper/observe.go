@@ -395,7 +395,7 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 		h.find(ctx, s)
 	}
 	s.Serving = map[int]bool{}
-	if !s.mayChange() {
+	if !s.mayChange() || s.Dying && s.votersStay() {
 		return
 	}
 	all := map[int]bool{}
@@ -414,6 +414,13 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 			s.Unreachable = s.Unreachable || err != nil && !s.Dying
 		}
 	}
+}
+
+// votersStay says that there is a voter whose unit stays. Then a unit that goes
+// takes nobody in: it is told nothing new of the others, and the pod of an earlier
+// unit of a name may still answer.
+func (s Snapshot) votersStay() bool {
+	return slices.ContainsFunc(ordinals(s.Known.Voters()), func(o int) bool { return slices.Contains(s.Planned, o) })
 }
 
 // find looks for a server that serves: of units that say so, and of units that

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/pulsar-charms/pulsar-charms/internal/zk"
 )
 
@@ -48,6 +50,35 @@ func TestVoteOfAUnitThatIsToldNothing(t *testing.T) {
 		(&Hook{ensemble: answering{test.others}}).observeMembership(t.Context(), &s)
 		if s.votes() != test.want || mustHold(s) != test.want {
 			t.Errorf("%s: votes %v, is held %v, want %v", test.name, s.votes(), mustHold(s), test.want)
+		}
+	}
+}
+
+// A unit that goes takes others in only if no voter stays that could do so: what
+// answers by the name of one may be the pod of an earlier unit.
+func TestWhoADyingUnitTakesIn(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		dying   bool
+		voters  []int
+		planned []int
+		want    map[int]bool
+	}{
+		{"the leader takes in who serves", false, []int{0, 1, 2}, []int{0, 1, 3}, map[int]bool{3: true}},
+		{"a unit that goes leaves that to those that stay", true, []int{0, 1, 2}, []int{0, 1, 3}, map[int]bool{}},
+		{"and hands over if none does", true, []int{2}, []int{0}, map[int]bool{0: true}},
+	} {
+		s := settled()
+		s.Leader, s.Dying, s.Ordinal, s.Planned = true, test.dying, 2, test.planned
+		s.Members["pulsar/3"] = well
+		s.Known = pulsarConfig(test.voters, nil)
+		s.State.Config = s.Known
+		s.Peers.Decision.Committed.Voted = []string{"0", "1", "2"}
+		serve := reachable{clientAddress(pulsarHost(0)): true, clientAddress(pulsarHost(3)): true}
+		(&Hook{ensemble: serve}).observeMembership(t.Context(), &s)
+		if diff := cmp.Diff(test.want, s.Serving); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
 }
