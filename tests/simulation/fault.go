@@ -2,8 +2,10 @@ package simulation
 
 import (
 	"context"
+	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
+	"github.com/pulsar-charms/pulsar-charms/internal/model"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
 )
 
@@ -133,6 +135,52 @@ func (w *world) bookieFaults(add func(kind, whom string, do func()), c *containe
 
 func (w *world) killService(c *container, service string) {
 	w.kill(func() { _ = c.fake.Exit(service, 137) })
+}
+
+// lease is how long Juju keeps the leadership for an agent that is away.
+const lease = time.Minute
+
+// leaseEnds says whether the leader's agent is away for so long, and another's,
+// of a unit that goes if there is no better, is there to take over.
+func (w *world) leaseEnds(app string) bool {
+	leader := w.model.Leader(app)
+	if leader == "" || w.model.Agent(leader) == model.AgentUp {
+		delete(w.gone, app)
+		return false
+	}
+	since, known := w.gone[app]
+	if !known {
+		since = time.Now()
+		w.gone[app] = since
+	}
+	return time.Since(since) >= lease && len(w.running(app)) > 0
+}
+
+// running are an application's units whose agents run; those that stay, if any
+// do.
+func (w *world) running(app string) []string {
+	var stay, leave []string
+	for _, unit := range w.model.UnitsOf(app) {
+		switch {
+		case w.model.Agent(unit) != model.AgentUp:
+		case w.model.Life(unit) == "alive":
+			stay = append(stay, unit)
+		case w.model.Life(unit) == "dying":
+			leave = append(leave, unit)
+		}
+	}
+	if len(stay) > 0 {
+		return stay
+	}
+	return leave
+}
+
+// expire gives the lease of a leader whose agent is away to another.
+func (w *world) expire(app string) {
+	leader := choose(w, w.running(app))
+	w.logf("the lease of %s ends, %s leads", w.model.Leader(app), leader)
+	delete(w.gone, app)
+	must(w, w.model.SetLeader(app, leader))
 }
 
 // depose takes the leadership from a unit.

@@ -91,6 +91,8 @@ type world struct {
 	calmStep uint64 // the number of the last step without troubles
 	// smooth says that the hook of this step is not disturbed.
 	smooth bool
+	// gone is since when the agent of an application's leader is away.
+	gone map[string]time.Time
 	// owed are units whose action died: what it did to Pebble stays and what it
 	// said is lost, Juju does not run it again, and so only the next hook of
 	// whatever kind can put it right.
@@ -133,7 +135,7 @@ func newWorld(seed uint64, o Options) *world {
 	w := &world{
 		options: o, draw: mix(seed), began: time.Now(),
 		model:  model.New(model.Options{Name: "sim"}),
-		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]*gate{}, owed: map[string]bool{},
+		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]*gate{}, owed: map[string]bool{}, gone: map[string]time.Time{},
 		bookies: map[string]*bookieProcess{}, brokers: map[string]*broker{}, lost: map[string]string{}, restarting: map[string]restart{},
 		flaps: map[string]int{}, bags: map[string]map[string]string{},
 		observer: newObserver(),
@@ -228,6 +230,8 @@ func (w *world) events() []event {
 	for _, app := range w.model.Applications() {
 		if w.model.Leader(app) == "" && w.model.Life(app) == "alive" {
 			list = append(list, event{2, "lease " + app, w.lead})
+		} else if w.leaseEnds(app) {
+			list = append(list, event{2, "lease " + app, func() { w.expire(app) }})
 		}
 	}
 	w.list = list[:0]
