@@ -382,6 +382,14 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 		s.Known = *h.config
 	case s.Mode != "" && s.State.Version:
 		s.Known = s.State.Config
+	case s.Mode != "" && s.Leader:
+		// It follows and is no member, so it has no file of them, and what the
+		// last leader has written may be old.
+		ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
+		defer cancel()
+		if config, err := h.ensemble.Config(ctx, []string{localServer}); err == nil {
+			s.Known = config
+		}
 	case s.leaves() && s.votes():
 		// Another unit may have taken this server out, and if this one is the
 		// leader, nobody else can write so.

@@ -82,3 +82,16 @@ func TestWhoADyingUnitTakesIn(t *testing.T) {
 		}
 	}
 }
+
+// A leader whose server follows and is no member asks what the members are: what
+// is written may be older.
+func TestMembersOfALeaderThatFollows(t *testing.T) {
+	t.Parallel()
+	now := pulsarConfig([]int{0}, []int{1})
+	s := settled()
+	s.Leader, s.Ordinal, s.State.Version, s.State.Dynamic, s.State.Config = true, 2, false, "", zk.Config{}
+	(&Hook{ensemble: answering{&now}}).observeMembership(t.Context(), &s)
+	if diff := cmp.Diff(now, s.Known); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
