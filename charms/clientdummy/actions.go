@@ -139,20 +139,13 @@ func (c *Charm) stopWrites(ctx context.Context, u *ops.Unit, a *ops.Action) erro
 	return err
 }
 
-// setWrites remembers the wish, brings the service in line at once, and shows
-// it: no other hook follows an action.
+// setWrites remembers the wish and brings the service in line at once: no
+// other hook follows an action.
 func (c *Charm) setWrites(ctx context.Context, u *ops.Unit, writes string) error {
 	if err := u.SetState(ctx, stateWrites, writes); err != nil {
 		return err
 	}
-	if err := c.Reconcile(ctx, u); err != nil {
-		return err
-	}
-	s, err := c.observe(ctx, u)
-	if err != nil {
-		return err
-	}
-	return u.Tools().StatusSet(ctx, juju.Worst(plan(s).Statuses...))
+	return c.Reconcile(ctx, u)
 }
 
 // prepare sees to it that the client can be run once. Its errors tell the

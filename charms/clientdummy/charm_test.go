@@ -228,3 +228,21 @@ func TestContinuousWrites(t *testing.T) {
 		t.Errorf("stop: results (-want +got):\n%s", diff)
 	}
 }
+
+// What another action that died has left, the next one puts right and shows.
+func TestActionAfterOneThatDied(t *testing.T) {
+	t.Parallel()
+	c := &client{answers: map[string]pebble.ExecResult{"produce": {Stdout: []byte(`{"produced":{"sent":1,"acked":1}}`)}}}
+	fake := c.container()
+	state := opstest.State{
+		Relations: offered(), Containers: map[string]opstest.Container{"client": {Pebble: fake}},
+		Stored: ops.Bag{stateWrites: "on"}, Status: ops.Active(""), // a stop set the status and died
+	}
+	result := load(t).Run(t, carrying("one"), state, opstest.Action("produce", map[string]any{"count": 1}))
+	if _, running := fake.Process("client"); result.Action.Status != "completed" || !running {
+		t.Errorf("%+v, running %v", result.Action, running)
+	}
+	if want := ops.Active("sends 10 messages a second to persistent://public/default/dummy"); result.State.Status != want {
+		t.Errorf("got status %v", result.State.Status)
+	}
+}

@@ -16,7 +16,9 @@ type Actor interface {
 }
 
 // ActionFunc runs an action. Its error is what the operator reads as the
-// action's failure; results and databag writes are kept all the same.
+// action's failure; results and databag writes are kept all the same. Juju runs
+// no hook after an action: one that changes the unit calls the charm's
+// Reconcile itself, and then the unit's status is shown as after a hook.
 type ActionFunc func(ctx context.Context, u *Unit, a *Action) error
 
 // Action is one run of an action.

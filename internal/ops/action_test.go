@@ -1,6 +1,7 @@
 package ops_test
 
 import (
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,8 +58,8 @@ func playAction(t *testing.T, charm ops.Charm, name string, params map[string]an
 	return s, action, err
 }
 
-// An action gives results, nested by dots or maps, and writes like a hook. It
-// leaves the status alone.
+// An action gives results, nested by dots or maps, and writes like a hook. If
+// it does not look at the whole unit it leaves the status alone.
 func TestAction(t *testing.T) {
 	t.Parallel()
 	s, action, err := playAction(t, actor{func(ctx context.Context, u *ops.Unit, a *ops.Action) error {
@@ -89,6 +90,50 @@ func TestAction(t *testing.T) {
 	}
 	if !strings.Contains(fmt.Sprint(s.calls), "action-log -- 50% done action-log -- more done") {
 		t.Errorf("calls are %v", s.calls)
+	}
+}
+
+// An action that brings the unit in line shows what it is then, also if it
+// fails; if it could not, it does not say that all is well.
+func TestActionStatus(t *testing.T) {
+	t.Parallel()
+	before := juju.Status{Name: juju.Active}
+	late := ops.Waiting("for brokers")
+	unreadable := errors.New("unreadable")
+	for name, test := range map[string]struct {
+		observed []error // by round; the first plan has a step, so that there are two
+		step     error
+		failure  error // of the action itself
+		want     juju.Status
+	}{
+		"in line":             {observed: []error{nil, nil}, want: late},
+		"in line but failed":  {observed: []error{nil, nil}, failure: errors.New("timed out"), want: late},
+		"not seen":            {observed: []error{unreadable}, want: before},
+		"not seen afterwards": {observed: []error{nil, unreadable}, want: before},
+		"not changed":         {observed: []error{nil}, step: errors.New("refused"), want: before},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, action, err := playAction(t, actor{func(ctx context.Context, u *ops.Unit, _ *ops.Action) error {
+				round := 0
+				converged := ops.Converge(ctx, u, func(context.Context) (int, error) {
+					round++
+					return round, test.observed[round-1]
+				}, func(round int) ops.Plan {
+					if round > 1 {
+						return ops.Plan{Statuses: []juju.Status{late}}
+					}
+					return ops.Plan{Steps: []ops.Step{{Name: "step", Run: func(context.Context) error { return test.step }}}}
+				})
+				return stdcmp.Or(converged, test.failure)
+			}}, "act", nil)
+			if failed := action.Status == "failed"; err != nil || failed != (test.want == before || test.failure != nil) {
+				t.Errorf("%v, action is %+v", err, action)
+			}
+			if got := s.context.After().Status; got != test.want {
+				t.Errorf("got status %v, want %v", got, test.want)
+			}
+		})
 	}
 }
 

@@ -37,7 +37,8 @@ func (u *Unit) flush(ctx context.Context) error {
 			return fmt.Errorf("cannot set workload version: %w", err)
 		}
 	}
-	if u.hook.Kind == juju.Action {
+	if u.hook.Kind == juju.Action && !u.planned {
+		// An action that did not look at the whole unit cannot tell its status.
 		return nil
 	}
 	if err := u.flushAppStatus(ctx); err != nil {

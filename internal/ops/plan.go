@@ -69,6 +69,7 @@ func Converge[S any](ctx context.Context, u *Unit, observe func(context.Context)
 	for round := 1; ; round++ {
 		snapshot, err := observe(ctx)
 		if err != nil {
+			u.planned = false
 			return err
 		}
 		changed, err := u.Apply(ctx, plan(snapshot))
@@ -90,6 +91,7 @@ func Converge[S any](ctx context.Context, u *Unit, observe func(context.Context)
 // service that was started, a step that ran.
 func (u *Unit) Apply(ctx context.Context, plan Plan) (changed bool, err error) {
 	u.statuses, u.appStatuses = plan.Statuses, plan.AppStatuses
+	defer func() { u.planned = err == nil }()
 	for _, name := range slices.Sorted(maps.Keys(plan.Containers)) {
 		change, err := pebble.Apply(ctx, u.Container(name), plan.Containers[name])
 		if pebble.Unavailable(err) {

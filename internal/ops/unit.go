@@ -48,6 +48,7 @@ type Unit struct {
 	statuses     []juju.Status // of the last plan
 	moreStatuses []juju.Status
 	appStatuses  []juju.Status
+	planned      bool // the last plan was applied whole
 	progressed   bool // the status is Progress's
 }
 
