@@ -140,6 +140,12 @@ func (w *world) killService(c *container, service string) {
 // lease is how long Juju keeps the leadership for an agent that is away.
 const lease = time.Minute
 
+// absence is that of a leader's agent.
+type absence struct {
+	leader string
+	since  time.Time
+}
+
 // leaseEnds says whether the leader's agent is away for so long, and another's,
 // of a unit that goes if there is no better, is there to take over.
 func (w *world) leaseEnds(app string) bool {
@@ -148,12 +154,10 @@ func (w *world) leaseEnds(app string) bool {
 		delete(w.gone, app)
 		return false
 	}
-	since, known := w.gone[app]
-	if !known {
-		since = time.Now()
-		w.gone[app] = since
+	if w.gone[app].leader != leader {
+		w.gone[app] = absence{leader, time.Now()}
 	}
-	return time.Since(since) >= lease && len(w.running(app)) > 0
+	return time.Since(w.gone[app].since) >= lease && len(w.running(app)) > 0
 }
 
 // running are an application's units whose agents run; those that stay, if any
@@ -179,7 +183,6 @@ func (w *world) running(app string) []string {
 func (w *world) expire(app string) {
 	leader := choose(w, w.running(app))
 	w.logf("the lease of %s ends, %s leads", w.model.Leader(app), leader)
-	delete(w.gone, app)
 	must(w, w.model.SetLeader(app, leader))
 }
 

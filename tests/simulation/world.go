@@ -91,8 +91,8 @@ type world struct {
 	calmStep uint64 // the number of the last step without troubles
 	// smooth says that the hook of this step is not disturbed.
 	smooth bool
-	// gone is since when the agent of an application's leader is away.
-	gone map[string]time.Time
+	// gone are the leaders by application whose agents are away.
+	gone map[string]absence
 	// owed are units whose action died: what it did to Pebble stays and what it
 	// said is lost, Juju does not run it again, and so only the next hook of
 	// whatever kind can put it right.
@@ -135,7 +135,7 @@ func newWorld(seed uint64, o Options) *world {
 	w := &world{
 		options: o, draw: mix(seed), began: time.Now(),
 		model:  model.New(model.Options{Name: "sim"}),
-		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]*gate{}, owed: map[string]bool{}, gone: map[string]time.Time{},
+		charms: charms(), pods: map[string]*pod{}, disks: map[string]*pebbletest.Fake{}, busy: map[string]*gate{}, owed: map[string]bool{}, gone: map[string]absence{},
 		bookies: map[string]*bookieProcess{}, brokers: map[string]*broker{}, lost: map[string]string{}, restarting: map[string]restart{},
 		flaps: map[string]int{}, bags: map[string]map[string]string{},
 		observer: newObserver(),
