@@ -6,7 +6,9 @@
 // never stopped for the lack of any of them: it comes back by itself. The
 // leader initialises the metadata, once, by the image's own command; decides
 // ensemble size and quorums from the number of planned bookies; and says whose
-// turn it is to restart. What it decides counts when it is committed.
+// turn it is to restart. What it decides counts when it is committed: so two
+// leaders at a time, or a second after a first that died, initialise the same
+// cluster, and the command does nothing more where it was run before.
 package broker
 
 import "context"
@@ -30,10 +32,12 @@ const (
 	WebPort     = 8080
 )
 
-// Metadata is what the charm asks of the metadata store.
+// Metadata is what the charm asks of the metadata store. servers are host:port.
 type Metadata interface {
-	// Exist says whether all the znodes exist. servers are host:port.
+	// Exist says whether all the znodes exist.
 	Exist(ctx context.Context, servers []string, paths ...string) (bool, error)
+	// Children are the names below a znode; none if it does not exist.
+	Children(ctx context.Context, servers []string, path string) ([]string, error)
 }
 
 // Admin is what the charm asks of a broker's admin API.

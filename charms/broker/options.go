@@ -30,6 +30,9 @@ var owned = []string{
 	"metadataStoreSessionTimeoutMillis", "metadataStoreUrl", "webServicePort*", "zooKeeperSessionTimeoutMillis", "zookeeperServers",
 }
 
+// reservedName is what Pulsar calls the place of topics of all clusters.
+const reservedName = "global"
+
 var (
 	memorySize = regexp.MustCompile(`^[1-9][0-9]{0,8}[kKmMgG]$`)
 	// clusterNames are Pulsar's rule for names (NamedEntity).
@@ -44,8 +47,8 @@ func (o Options) Validate() error {
 	if o.ClusterName != "" && !clusterNames.MatchString(o.ClusterName) {
 		return wrong("cluster-name", "%.40q may hold only letters, digits and - = : . _", o.ClusterName)
 	}
-	if o.ClusterName == "global" {
-		return wrong("cluster-name", `"global" is reserved by Pulsar`)
+	if o.ClusterName == reservedName {
+		return wrong("cluster-name", "%q is reserved by Pulsar", reservedName)
 	}
 	if o.HeapSize != "auto" && !memorySize.MatchString(o.HeapSize) {
 		return wrong("broker-heap-size", "%q is neither auto nor a size such as 512m or 2g", o.HeapSize)

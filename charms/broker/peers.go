@@ -26,9 +26,11 @@ type member struct {
 
 // cluster is what the leader decides.
 type cluster struct {
-	// Name is the Pulsar cluster's; it stays once Initialised.
-	Name        string `databag:"cluster-name"`
-	Initialised bool   `databag:"metadata-initialised"`
+	// Name is the Pulsar cluster's; it stays once Initialising or Initialised.
+	Name string `databag:"cluster-name"`
+	// Initialising says that the metadata of Name may be written from now on.
+	Initialising bool `databag:"metadata-initialising"`
+	Initialised  bool `databag:"metadata-initialised"`
 	// Quorum is a Quorum, such as "2/2/2"; "" before the first decision.
 	Quorum string `databag:"broker-quorum"`
 	// Turn says which unit may restart its broker now.

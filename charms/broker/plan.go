@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -58,7 +59,7 @@ func plan(s Snapshot) ops.Plan {
 	if s.Leader {
 		p.Databags = append(p.Databags, offered(s, wanted)...)
 	}
-	if s.mayInitialise() && s.Failure == "" {
+	if s.mayInitialise() && !wanted.Initialised && committed.Initialising && committed.Name == wanted.Name {
 		p.Steps = append(p.Steps, ops.Step{Name: stepInitialise})
 	}
 	if s.Wrong != nil {
@@ -68,10 +69,46 @@ func plan(s Snapshot) ops.Plan {
 	return p
 }
 
-// mayInitialise says whether this unit is to initialise the metadata now.
-func (s Snapshot) mayInitialise() bool {
+// mayAsk says whether it is up to this unit to know what metadata there are.
+func (s Snapshot) mayAsk() bool {
 	return s.Leader && !s.Dying && s.State.Up && s.Options != nil && s.Peers.Decision.Problem == nil && !s.Peers.Decision.Held.Initialised &&
 		len(s.ZooKeeper.Servers) > 0 && len(s.Planned) > 0
+}
+
+// mayInitialise says whether this unit may initialise the metadata in this hook,
+// of the name that is decided.
+func (s Snapshot) mayInitialise() bool {
+	return s.mayAsk() && s.Metadata.Asked && len(s.foreign()) == 0
+}
+
+// foreign are the clusters of which ZooKeeper has metadata, if none of them can
+// be taken for this one.
+func (s Snapshot) foreign() []string {
+	if len(s.Metadata.Clusters) < 2 || slices.Contains(s.Metadata.Clusters, s.nameByOption()) {
+		return nil
+	}
+	return s.Metadata.Clusters
+}
+
+// nameByOption is the cluster's name as the operator wants it.
+func (s Snapshot) nameByOption() string { return cmp.Or(s.Options.ClusterName, s.App) }
+
+// named decides on the cluster's name, and whether its metadata are there. The
+// name may follow the option until its metadata may have been written: what
+// ZooKeeper has counts, and before that what was decided last.
+func named(s Snapshot, last cluster) cluster {
+	if s.Options == nil || last.Initialised {
+		return last
+	}
+	switch clusters := s.Metadata.Clusters; {
+	case len(clusters) == 1:
+		last.Name = clusters[0]
+	case len(clusters) > 1 || !last.Initialising:
+		last.Name = s.nameByOption()
+	}
+	last.Initialised = s.Metadata.Complete && slices.Contains(s.Metadata.Clusters, last.Name)
+	last.Initialising = !last.Initialised && (last.Initialising || s.mayInitialise())
+	return last
 }
 
 // Pending says that this half has to be called again soon.
@@ -91,12 +128,7 @@ func decide(s Snapshot) (cluster, bool) {
 	if !s.Leader || s.Peers.Decision.Problem != nil {
 		return wanted, false
 	}
-	if s.Options != nil && !wanted.Initialised {
-		wanted.Name = s.Options.ClusterName
-		if wanted.Name == "" {
-			wanted.Name = s.App
-		}
-	}
+	wanted = named(s, wanted)
 	last, _ := ParseQuorum(wanted.Quorum) // none before the first decision
 	if q := nextQuorum(last, s.Bookies.Planned, s.Bookies.Known, s.Bookies.Serving); q != (Quorum{}) {
 		wanted.Quorum = q.String()
@@ -191,39 +223,22 @@ func offered(s Snapshot, wanted cluster) []ops.Databag {
 	return bags
 }
 
-// initialise writes the cluster's metadata unless they are there.
+// initialise writes the cluster's metadata. The next round sees whether they
+// are there.
 func (h *Hook) initialise(ctx context.Context) error {
 	s := h.last
 	wanted, _ := decide(s)
-	name := wanted.Name
-	done, err := h.exist(ctx, s.ZooKeeper.Servers, name)
-	if err == nil && !done {
-		h.unit.Progress(ctx, "initialising the cluster's metadata")
-		command := initialise(*s.Options, name, s.ZooKeeper.Endpoints, s.hosts())
-		var result pebble.ExecResult
-		if result, err = h.unit.Container(Container).Exec(ctx, command); err == nil && result.ExitCode != 0 {
-			err = fmt.Errorf("exit code %d: %s", result.ExitCode, lastLine(result))
-		}
-		if err == nil {
-			done, err = h.exist(ctx, s.ZooKeeper.Servers, name)
-		}
-	}
-	if err == nil && !done {
-		err = fmt.Errorf("the command has succeeded, but not written %s", strings.Join(metadataPaths(name), " and "))
+	h.unit.Progress(ctx, "initialising the cluster's metadata")
+	result, err := h.unit.Container(Container).Exec(ctx, initialise(*s.Options, wanted.Name, s.ZooKeeper.Endpoints, s.hosts()))
+	if err == nil && result.ExitCode != 0 {
+		err = fmt.Errorf("exit code %d: %s", result.ExitCode, lastLine(result))
 	}
 	if err != nil {
-		h.unit.Log().Warn("cannot initialise the cluster's metadata now", "error", err)
-		h.failure = stepInitialise
+		h.fail(err)
 		return nil
 	}
 	h.initialised = true
 	return nil
-}
-
-func (h *Hook) exist(ctx context.Context, servers []string, clusterName string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
-	defer cancel()
-	return h.metadata.Exist(ctx, servers, metadataPaths(clusterName)...)
 }
 
 // lastLine is the end of what a command has said.

@@ -151,16 +151,52 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		{
-			name: "metadata to initialise, at the leader",
+			name: "metadata to initialise: first all must be able to read of which name",
 			change: func(s *Snapshot) {
 				fresh(s)
 				s.Leader, s.Peers, s.Offers, s.Members = true, related(nil, cluster{}), []string{"pulsar:2"}, nil
-				s.Options.ClusterName, s.Bookies = "own", Bookies{Related: true, Planned: 3}
+				s.Options.ClusterName, s.Bookies, s.Metadata.Asked = "own", Bookies{Related: true, Planned: 3}, true
 			},
 			want: outline{
-				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "own", "broker-quorum": "2/2/2"},
-				Offer: ops.Bag{"service-url": offer["service-url"], "web-service-url": offer["web-service-url"], "cluster-name": "own"},
+				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "own", "metadata-initialising": "true", "broker-quorum": "2/2/2"},
+				Offer:    ops.Bag{"service-url": offer["service-url"], "web-service-url": offer["web-service-url"], "cluster-name": "own"},
+				Statuses: []juju.Status{initialising},
+			},
+		},
+		{
+			name: "then they are, at the leader",
+			change: func(s *Snapshot) {
+				fresh(s)
+				s.Leader, s.Peers, s.Offers = true, related(nil, cluster{Name: "own", Initialising: true}), nil
+				s.Options.ClusterName, s.Metadata.Asked = "own", true
+			},
+			want: outline{
+				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "own", "metadata-initialising": "true", "broker-quorum": "2/2/2"},
 				Steps: []string{stepInitialise}, Statuses: []juju.Status{initialising},
+			},
+		},
+		{
+			name: "there is a second cluster that may be meant",
+			change: func(s *Snapshot) {
+				fresh(s)
+				s.Leader, s.Peers, s.Offers = true, related(nil, cluster{}), nil
+				s.Metadata = metadata{Asked: true, Clusters: []string{"east", "west"}, Complete: true}
+			},
+			want: outline{
+				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "pulsar", "broker-quorum": "2/2/2"},
+				Statuses: status(juju.Blocked, "option cluster-name: ZooKeeper has the clusters east, west; choose one"),
+			},
+		},
+		{
+			name: "the name cannot change while they are initialised",
+			change: func(s *Snapshot) {
+				fresh(s)
+				s.Leader, s.Peers, s.Offers = true, related(nil, cluster{Name: "own", Initialising: true}), nil
+				s.Options.ClusterName = "other"
+			},
+			want: outline{
+				Unit: ops.Bag{"broker-state": starting}, App: ops.Bag{"cluster-name": "own", "metadata-initialising": "true", "broker-quorum": "2/2/2"},
+				Statuses: status(juju.Blocked, `option cluster-name: the cluster is called "own" for good; reset it`),
 			},
 		},
 		{
@@ -383,6 +419,58 @@ func TestPlan(t *testing.T) {
 			test.change(&s)
 			if diff := cmp.Diff(test.want, outlineOf(plan(s))); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The name is the operator's until metadata of it may have been written, and
+// then ZooKeeper's; of one that is not sure nothing is written.
+func TestName(t *testing.T) {
+	t.Parallel()
+	const complete = true
+	begun := cluster{Name: "old", Initialising: true}
+	for _, test := range []struct {
+		name     string
+		last     cluster
+		option   string
+		away     bool // ZooKeeper could not be asked
+		clusters []string
+		complete bool
+		want     cluster
+		step     bool // once it is committed
+	}{
+		{"the application's", cluster{}, "", false, nil, false, cluster{Name: "pulsar", Initialising: true}, true},
+		{"the option's", cluster{}, "own", false, nil, false, cluster{Name: "own", Initialising: true}, true},
+		{"another option before anything was written", cluster{Name: "old"}, "own", false, nil, false, cluster{Name: "own", Initialising: true}, true},
+		{"nobody to ask", cluster{Name: "old"}, "own", true, nil, false, cluster{Name: "own"}, false},
+		{"another option when it may have been", begun, "own", false, nil, false, begun, true},
+		{"nobody to ask then", begun, "own", true, nil, false, begun, false},
+		{"half of it is there", begun, "own", false, []string{"old"}, false, begun, true},
+		{"all of it", begun, "own", false, []string{"old"}, complete, cluster{Name: "old", Initialised: true}, false},
+		{"ZooKeeper has another one", cluster{}, "own", false, []string{"other"}, complete, cluster{Name: "other", Initialised: true}, false},
+		{"and half of it", begun, "own", false, []string{"other"}, false, cluster{Name: "other", Initialising: true}, true},
+		{"one of several", begun, "own", false, []string{"other", "own"}, complete, cluster{Name: "own", Initialised: true}, false},
+		{"none of several", cluster{}, "own", false, []string{"a", "b"}, complete, cluster{Name: "own"}, false},
+		{"it has been initialised", cluster{Name: "old", Initialised: true}, "own", true, nil, false, cluster{Name: "old", Initialised: true}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := settled()
+			s.Leader, s.Peers, s.Options.ClusterName = true, related(nil, test.last), test.option
+			s.Metadata = metadata{Asked: !test.away, Clusters: test.clusters, Complete: test.complete}
+			got, _ := decide(s)
+			test.want.Quorum = got.Quorum
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("decision (-want +got):\n%s", diff)
+			}
+			s.Peers = related(nil, got)
+			if steps := plan(s).Steps; (len(steps) > 0) != test.step {
+				t.Errorf("steps are %v, want one: %v", steps, test.step)
+			}
+			s.Dying = true
+			if steps := plan(s).Steps; len(steps) > 0 {
+				t.Errorf("a unit that goes has steps: %v", steps)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
@@ -21,6 +22,7 @@ var (
 	restartDue          = "new settings for the broker: %s"                                  // the peer databag
 	missingBookies      = "integrate with bookie: juju integrate bookie %s"                  // an operator
 	nameFixed           = "option cluster-name: the cluster is called %q for good; reset it" // an operator
+	foreignMetadata     = "option cluster-name: ZooKeeper has the clusters %s; choose one"   // an operator
 	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup" // an operator
 	waitingForBookies   = "for bookies: %d of %d serve"                                      // their databags
 )
@@ -34,8 +36,10 @@ func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
 		return []juju.Status{ops.Blocked(fmt.Sprintf(brokenPeers, s.Peers.Decision.Problem))}
 	case s.Options == nil:
 		return nil // there is a wrong one
-	case s.Options.ClusterName != "" && wanted.Initialised && s.Options.ClusterName != wanted.Name:
+	case s.Options.ClusterName != "" && (wanted.Initialised || wanted.Initialising) && s.Options.ClusterName != wanted.Name:
 		return []juju.Status{ops.Blocked(fmt.Sprintf(nameFixed, wanted.Name))}
+	case len(s.foreign()) > 0:
+		return []juju.Status{ops.Blocked(fmt.Sprintf(foreignMetadata, strings.Join(s.foreign(), ", ")))}
 	case !s.Bookies.Related:
 		return []juju.Status{ops.Blocked(fmt.Sprintf(missingBookies, s.App))}
 	case !s.State.Up:

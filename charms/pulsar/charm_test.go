@@ -23,7 +23,9 @@ type away struct{}
 func (away) Server(context.Context, string) (zk.Server, error)        { return zk.Server{}, errAway }
 func (away) Config(context.Context, []string) (zk.Config, error)      { return zk.Config{}, errAway }
 func (away) Exist(context.Context, []string, ...string) (bool, error) { return false, errAway }
-func (away) Health(context.Context, string) error                     { return errAway }
+
+func (away) Children(context.Context, []string, string) ([]string, error) { return nil, errAway }
+func (away) Health(context.Context, string) error                         { return errAway }
 func (away) Reconfigure(context.Context, []string, string, func(zk.Config) zk.Change) (zk.Config, error) {
 	return zk.Config{}, errAway
 }

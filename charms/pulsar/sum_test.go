@@ -41,6 +41,8 @@ func (n nowhere) Reconfigure(context.Context, []string, string, func(zk.Config) 
 
 func (n nowhere) Exist(context.Context, []string, ...string) (bool, error) { return n.mode != "", nil }
 
+func (n nowhere) Children(context.Context, []string, string) ([]string, error) { return nil, nil }
+
 func (n nowhere) Health(context.Context, string) error {
 	if n.mode == "" {
 		return errNowhere

@@ -40,6 +40,20 @@ func (Ensemble) Exist(ctx context.Context, servers []string, paths ...string) (b
 	return true, nil
 }
 
+// Children are the names below a znode; none if it does not exist.
+func (Ensemble) Children(ctx context.Context, servers []string, path string) ([]string, error) {
+	client, err := Dial(ctx, servers)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	names, err := client.Children(ctx, path)
+	if errors.Is(err, ErrNoNode) {
+		return nil, nil
+	}
+	return names, err
+}
+
 // Reconfigure reads the membership, lets decide say what to change, changes it
 // if nothing came between, and gives what it then is. The errors are those of
 // Client.Reconfigure, but a change that was done although its answer got lost

@@ -51,9 +51,10 @@ func early(service string) func(context.Context, *ops.Unit, ops.Charm) error {
 // liar is a ZooKeeper that tells the charm lies.
 type liar struct {
 	pulsar.Ensemble
-	decide func(zk.Change) zk.Change
-	exist  func(bool) bool
-	serves bool
+	decide   func(zk.Change) zk.Change
+	exist    func(bool) bool
+	children func([]string) []string
+	serves   bool
 }
 
 func (l liar) Server(ctx context.Context, address string) (zk.Server, error) {
@@ -79,6 +80,14 @@ func (l liar) Exist(ctx context.Context, servers []string, paths ...string) (boo
 		exist = l.exist(exist)
 	}
 	return exist, err
+}
+
+func (l liar) Children(ctx context.Context, servers []string, path string) ([]string, error) {
+	names, err := l.Ensemble.Children(ctx, servers, path)
+	if l.children != nil {
+		names = l.children(names)
+	}
+	return names, err
 }
 
 func lies(l liar) func(string, ops.Charm) ops.Charm {
@@ -168,7 +177,13 @@ var mistakes = []struct {
 		}
 		return change
 	}}), "voters: "},
-	{"metadata are initialised again", lies(liar{exist: func(bool) bool { return false }}), "initialises the metadata of"},
+	{"metadata are initialised again", lies(liar{exist: func(bool) bool { return false }}), "again"},
+	{"metadata of a second cluster", lies(liar{children: func(names []string) []string {
+		if len(names) > 0 {
+			return []string{"second"}
+		}
+		return nil
+	}}), "where there is /admin/clusters/"},
 	{"who does not serve shall vote", both(lies(liar{serves: true}), of(pulsarApp, func(ctx context.Context, u *ops.Unit, charm ops.Charm) error {
 		if err := charm.Reconcile(ctx, u); err != nil {
 			return err

@@ -242,7 +242,7 @@ func troubles() []string {
 		"change of membership refused: no quorum of the new members", "charm container restarted", "charm refreshed",
 		"check fails and recovers", "config repaired", "config set", "config set wrong", "container lost: bookie",
 		"container lost: broker", "container lost: client", "container lost: zookeeper", "container lost in its unit's hook", "disk lost: bookie", "disk lost: zookeeper",
-		"foreign application", "foreign application removed", "garbage in a databag", "initialisation ends half-way",
+		"foreign application", "foreign application removed", "garbage in a databag", halfInitialised,
 		"leader changed", "membership changed by another", "no leader", "pod lost", "pod replaced", "relation removed", "resolved",
 		"scale", "Service moved", "service killed: bookie", "service killed: broker", "service killed: client",
 		"service killed: zookeeper", "update-status due", "volume given up", "watch killed: bookie", "watch killed: broker",

@@ -132,7 +132,7 @@ func (o *operator) give(w *world) {
 var options = map[string]map[string][]string{
 	pulsarApp: {
 		"voters-max": {"1", "3", "5"}, "tick-time": {"2000", "1000"}, "profile": {"production", "testing"}, "log-level": {"info", "debug"},
-		"broker-heap-size": {"auto", "1g"}, "zookeeper-session-timeout": {"0", "20000"}, "broker-extra-config": {"", "a=b"}, "zookeeper-extra-config": {"", "snapCount=1000"},
+		"cluster-name": {"", "east", "west"}, "broker-heap-size": {"auto", "1g"}, "zookeeper-session-timeout": {"0", "20000"}, "broker-extra-config": {"", "a=b"}, "zookeeper-extra-config": {"", "snapCount=1000"},
 	},
 	bookieApp: {"profile": {"production", "testing"}, "journal-sync": {"true", "false"}, "gc-wait-time": {"300", "60"}, "extra-config": {"", "a=b"}},
 	clientApp: {"mode": {"off", "both"}, "message-rate": {"10", "20"}},
@@ -222,7 +222,8 @@ func (o *operator) configure(w *world, from map[string]map[string][]string) bool
 		o.bad[app] = map[string]bool{}
 	}
 	delete(o.bad[app], option)
-	if _, ok := options[app][option]; !ok || !slices.Contains(options[app][option], value) {
+	// Another name than the first is refused once there are metadata.
+	if !slices.Contains(options[app][option], value) || option == "cluster-name" && value != "" {
 		o.bad[app][option] = true
 	}
 	if len(o.bad[app]) == 0 {

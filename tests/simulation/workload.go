@@ -21,6 +21,10 @@ const (
 	bookieConf = "/pulsar/conf/bookkeeper.conf"
 	brokerConf = "/pulsar/conf/broker.conf"
 	instanceID = "/ledgers/INSTANCEID"
+	// Of those that initialize-cluster-metadata writes: where the clusters are,
+	// and the last one.
+	clusters   = "/admin/clusters"
+	lastOfThem = "/admin/partitioned-topics/pulsar/system/persistent/transaction_coordinator_assign"
 )
 
 var bookieVolumes = []string{"/pulsar/data/bookkeeper/journal", "/pulsar/data/bookkeeper/ledgers"}
@@ -213,7 +217,7 @@ func (w *world) startBroker(unit string, fake *pebbletest.Fake, process pebblete
 		w: w, unit: unit, address: host(unit) + ":8080", process: process, config: javaprops.Parse([]byte(read(fake, brokerConf))),
 		up: time.Now().Add(w.between(2*time.Second, 6*time.Second)),
 	}
-	if w.acting == unit && w.zookeeper.nodes["/admin/clusters/"+b.config["clusterName"]] == "" {
+	if nodes := w.zookeeper.nodes; w.acting == unit && (nodes[path.Join(clusters, b.config["clusterName"])] == "" || nodes[lastOfThem] == "") {
 		w.violate("broker of %s is started for cluster %q, whose metadata are not initialised", unit, b.config["clusterName"])
 	}
 	b.servers = strings.Split(strings.TrimPrefix(b.config["metadataStoreUrl"], "zk:"), ",")
@@ -281,23 +285,38 @@ func (w *world) initialise(unit string, command pebble.Command) (pebble.ExecResu
 		return failed("cannot reach the metadata store")
 	}
 	for node := range e.nodes {
-		if path.Dir(node) == "/admin/clusters" {
-			w.violate("%s initialises the metadata of %q again: there is %s", unit, name, node)
-			return failed("again")
+		if path.Dir(node) == clusters && path.Base(node) != "global" && path.Base(node) != name {
+			// The command would do it, and every namespace have two clusters.
+			w.violate("%s initialises the metadata of %q where there is %s", unit, name, node)
+			return failed("another cluster")
 		}
 	}
-	if e.nodes[instanceID] == "" {
-		w.instances++
-		e.set(instanceID, fmt.Sprintf("instance-%d", w.instances))
+	if e.nodes[lastOfThem] != "" {
+		// It changes nothing. Another unit may have done it since this one looked.
+		if !w.busy[unit].disturbed {
+			w.violate("%s initialises the metadata of %q again", unit, name)
+		}
+		return pebble.ExecResult{}, nil
 	}
-	if !w.calm && w.chance(10) && !w.options.Without["initialisation ends half-way"] {
-		w.fault("initialisation ends half-way")
-		return failed("killed")
+	half, written := !w.calm && w.chance(10) && !w.options.Without[halfInitialised], w.rng.IntN(3)
+	for i, node := range []string{instanceID, path.Join(clusters, name), path.Join(clusters, "global"), lastOfThem} {
+		if half && i > written {
+			w.fault(halfInitialised)
+			return failed("killed")
+		}
+		if e.nodes[node] == "" {
+			if node == instanceID {
+				w.instances++
+			}
+			e.set(node, fmt.Sprintf("%d", w.instances))
+		}
 	}
-	e.set("/admin/clusters/"+name, "{}")
 	w.logf("metadata of cluster %q are initialised by %s", name, unit)
 	return pebble.ExecResult{}, nil
 }
+
+// halfInitialised is the trouble that the metadata are written in part.
+const halfInitialised = "initialisation ends half-way"
 
 // kill lets processes end without a chance to say good-bye.
 func (w *world) kill(do func()) {

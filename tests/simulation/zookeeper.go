@@ -390,6 +390,22 @@ func (c client) Exist(_ context.Context, servers []string, paths ...string) (boo
 	})
 }
 
+// Children implements the charm's Ensemble.
+func (c client) Children(_ context.Context, servers []string, parent string) ([]string, error) {
+	return pass(c.gate, func() ([]string, error) {
+		if !c.e.reach(c.unit, servers) {
+			return nil, errUnreachable
+		}
+		var names []string
+		for node := range c.e.nodes {
+			if path.Dir(node) == parent {
+				names = append(names, path.Base(node))
+			}
+		}
+		return names, nil
+	})
+}
+
 // Reconfigure implements the charm's Ensemble.
 func (c client) Reconfigure(_ context.Context, servers []string, password string, decide func(zk.Config) zk.Change) (zk.Config, error) {
 	return pass(c.gate, func() (zk.Config, error) {
