@@ -125,6 +125,18 @@ func TestPlanOfBirth(t *testing.T) {
 			},
 		},
 		{
+			name: "also when it has ended and would start again",
+			change: func(s *Snapshot) {
+				unborn(s)
+				s.State.Restarting, s.State.Dynamic, s.State.Config, s.Offers = true, firstDynamicPath, s.first(s.Known), nil
+			},
+			want: outline{
+				Services: onlyWatch, Files: []string{watchScript}, Seen: "down\n",
+				Unit:  ops.Bag{"zookeeper-fresh": "true", "zookeeper-state": starting},
+				Steps: []string{stepWait}, Statuses: []juju.Status{startingServer},
+			},
+		},
+		{
 			name: "it ends if members were chosen anew",
 			change: func(s *Snapshot) {
 				unborn(s)

@@ -78,7 +78,9 @@ type Snapshot struct {
 type containerState struct {
 	Up      bool // Pebble answers
 	Running bool
-	Hash    string // what the running service was started with
+	// Restarting says that it has ended, and starts again without the charm.
+	Restarting bool
+	Hash       string // what the running service was started with
 
 	// Digest is that of the settings on the storage.
 	Digest  string
@@ -298,7 +300,7 @@ func (h *Hook) observeJoined(ctx context.Context, s *Snapshot) error {
 // error is Unavailable if Pebble goes away meanwhile.
 func observeContainer(ctx context.Context, u *ops.Unit, id int, life string) (containerState, error) {
 	server, err := u.Service(ctx, Container, label, service)
-	state := containerState{Up: server.Up, Running: server.Running(), Hash: server.Hash}
+	state := containerState{Up: server.Up, Running: server.Running(), Restarting: server.Info.Restarting(), Hash: server.Hash}
 	if err != nil || !server.Up {
 		return state, err
 	}

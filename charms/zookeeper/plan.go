@@ -119,7 +119,7 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		p.Steps = append(p.Steps, ops.Step{Name: stepChange})
 	case s.State.Up && !s.State.Running && !s.Young && !s.Dying && len(s.State.Stale) > 0:
 		p.Steps = append(p.Steps, ops.Step{Name: stepForget})
-	case s.State.Running && s.alone():
+	case s.State.runs() && s.alone():
 		p.Steps = append(p.Steps, ops.Step{Name: stepWait})
 	case s.State.Running && s.Options != nil && s.stale():
 		p.Steps = append(p.Steps, ops.Step{Name: stepMove})
@@ -135,8 +135,11 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 // ensemble, runs: it might help to make the first one when no hook of the unit
 // is left to take it out again.
 func (s Snapshot) strayed() bool {
-	return s.leaves() && s.State.Up && s.State.Running && !s.State.Version && s.Mode == ""
+	return s.leaves() && s.State.Up && s.State.runs() && !s.State.Version && s.Mode == ""
 }
+
+// runs says that the server runs, now or in a while.
+func (c containerState) runs() bool { return c.Running || c.Restarting }
 
 // stop stops the server.
 func (h *Hook) stop(ctx context.Context) error {

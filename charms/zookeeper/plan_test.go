@@ -426,6 +426,16 @@ func TestPlan(t *testing.T) {
 			want: outline{Steps: []string{stepStop}},
 		},
 		{
+			name: "also one that Pebble would start again after the unit's last hook",
+			change: func(s *Snapshot) {
+				s.Ordinal, s.Planned, s.Dying, s.Mode, s.Digest = 2, []int{0, 1}, true, "", ""
+				s.Peers = ops.Peers[member, cluster]{}
+				s.State.Version, s.State.Dynamic = false, firstDynamicPath
+				s.State.Running, s.State.Restarting, s.State.Hash = false, true, ""
+			},
+			want: outline{Steps: []string{stepStop}},
+		},
+		{
 			name: "a dying unit that does not vote any more lets go",
 			change: func(s *Snapshot) {
 				s.Ordinal, s.Planned, s.Dying, s.Teardown, s.Password, s.Digest = 2, []int{0, 1}, true, true, false, ""

@@ -228,6 +228,10 @@ type ServiceInfo struct {
 // Running says whether the service's process is alive.
 func (s ServiceInfo) Running() bool { return s.Current == "active" }
 
+// Restarting says that the service has ended and Pebble will start it again in
+// a while, whatever the charm does, unless it is stopped.
+func (s ServiceInfo) Restarting() bool { return s.Current == "backoff" }
+
 // CheckInfo is the state of a check of the plan.
 type CheckInfo struct {
 	Name    string
