@@ -30,6 +30,43 @@ func unborn(s *Snapshot) {
 
 // The first members are chosen anew while none of them was in an ensemble; then
 // the empty disk of one that may have voted has no vote.
+// A server may run since the life of an earlier unit of the same name. It may
+// vote today, so it makes way for the new one only as in a restart; if it serves
+// nobody, at once.
+func TestInherited(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		change func(*Snapshot)
+		steps  []string
+		wants  bool
+	}{
+		{"it waits for its turn", func(*Snapshot) {}, nil, true},
+		{"in its turn", func(s *Snapshot) { turn(s, "pulsar/1") }, []string{stepForget}, true},
+		{"in no quorum", func(s *Snapshot) { s.Mode = "" }, []string{stepForget}, true},
+		{"about to start again", func(s *Snapshot) { s.Mode, s.State.Running, s.State.Restarting = "", false, true }, []string{stepForget}, false},
+		{"in the first hook, which may be lost", func(s *Snapshot) { s.Young = true; turn(s, "pulsar/1") }, nil, false},
+		{"the unit goes and it votes", func(s *Snapshot) { s.Dying, s.Teardown, s.Planned, s.Password = true, true, []int{0, 2}, false }, []string{stepHold}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := settled()
+			s.State = containerState{Up: true, Running: true, Hash: s.State.Hash, Stale: []string{staticPath}}
+			test.change(&s)
+			o := outlineOf(plan(s, Offer{}))
+			if diff := cmp.Diff(test.steps, o.Steps); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+			if s.lock().Own.Wants != test.wants {
+				t.Errorf("it wants a restart: %v, want %v", !test.wants, test.wants)
+			}
+			if len(o.Services) > 0 || len(o.Files) > 0 {
+				t.Errorf("services %v, files %v are written beside those of the earlier unit", o.Services, o.Files)
+			}
+		})
+	}
+}
+
 func TestPlanOfBirth(t *testing.T) {
 	t.Parallel()
 	checkPlans(t, []planTest{

@@ -117,7 +117,7 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		p.Steps = append(p.Steps, ops.Step{Name: stepSecret})
 	case !change(s).Empty():
 		p.Steps = append(p.Steps, ops.Step{Name: stepChange})
-	case s.State.Up && !s.State.Running && !s.Young && !s.Dying && len(s.State.Stale) > 0:
+	case s.State.Up && !s.Young && !s.Dying && len(s.State.Stale) > 0 && (!s.inherited() || s.Mode == "" || lock.Own.Wants && lock.May()):
 		p.Steps = append(p.Steps, ops.Step{Name: stepForget})
 	case s.State.runs() && s.alone():
 		p.Steps = append(p.Steps, ops.Step{Name: stepWait})
@@ -156,7 +156,7 @@ func (h *Hook) stop(ctx context.Context) error {
 // One that was never in an ensemble may go. Only hooks of the unit's end hold
 // it up; the others would be run again at once, or not at all.
 func mustHold(s Snapshot) bool {
-	return s.Teardown && s.leaves() && s.votes() && (s.State.Version || !s.State.Up) && (s.Failure != "" || change(s).Empty())
+	return s.Teardown && s.leaves() && s.votes() && (s.State.Version || s.Mode != "" || !s.State.Up) && (s.Failure != "" || change(s).Empty())
 }
 
 // holds are the seconds that a hook waits for the quorum to take the change: an
@@ -226,8 +226,18 @@ func (s Snapshot) differs() bool {
 	if s.Options == nil || s.Digest == "" || !s.State.Running {
 		return false
 	}
+	if s.inherited() {
+		return true
+	}
 	should := pebble.Desired{Services: map[string]pebble.Service{service: layerService(*s.Options, Static(*s.Options, s.Digest))}}
 	return s.State.Hash != pebble.Hash(should, service)
+}
+
+// inherited says that the server runs, now or in a while, since the life of an
+// earlier unit of this name: Juju makes the new one in the same pod if the
+// application grows again before that has ended.
+func (s Snapshot) inherited() bool {
+	return s.State.runs() && !s.Young && len(s.State.Stale) > 0
 }
 
 // layer is the container with a server that shall run on all that is known
@@ -359,9 +369,15 @@ func (h *Hook) makeSecret(ctx context.Context) error {
 	return nil
 }
 
-// forget removes the membership that an earlier unit of this name has left. Its
-// data stay: a server that follows brings them up to date.
+// forget removes the membership that an earlier unit of this name has left, and
+// stops the server that may still run on it. Its data stay: a server that
+// follows brings them up to date.
 func (h *Hook) forget(ctx context.Context) error {
+	if h.last.State.runs() {
+		if err := h.stop(ctx); err != nil {
+			return err
+		}
+	}
 	for _, file := range h.last.State.Stale {
 		if err := h.unit.Container(Container).Remove(ctx, file); err != nil {
 			return err
