@@ -49,8 +49,9 @@ type Snapshot struct {
 	// is; so the files on the storage tell nothing.
 	Young bool
 	Life  string // its name
-	// Joined says that the server was in an ensemble in this life.
-	Joined bool
+	// Started says that the server was started in this life, Joined that it was
+	// seen in an ensemble.
+	Started, Joined bool
 	// Password says that the super user's is known, which changes of membership
 	// need; Digest is what servers are given of it, "" if not known yet.
 	Password bool
@@ -122,8 +123,9 @@ func Begin(u *ops.Unit, e Ensemble) *Hook { return &Hook{unit: u, ensemble: e} }
 
 // Keys of the unit's state.
 const (
-	lifeKey   = "zookeeper.life"   // names the unit's life
-	joinedKey = "zookeeper.joined" // its server was in an ensemble
+	lifeKey    = "zookeeper.life" // names the unit's life
+	startedKey = "zookeeper.started"
+	joinedKey  = "zookeeper.joined"
 )
 
 // Bounds of what a hook waits for; what takes longer is looked at again later.
@@ -282,14 +284,18 @@ func (h *Hook) observeLife(ctx context.Context, s *Snapshot) error {
 	return err
 }
 
-// observeJoined remembers that the server was in an ensemble: the container
-// that could tell may be away when the unit goes.
+// observeJoined remembers what became of the server: the container that could
+// tell may be away when the unit goes.
 func (h *Hook) observeJoined(ctx context.Context, s *Snapshot) error {
 	state, err := h.unit.State(ctx)
 	if err != nil {
 		return err
 	}
-	if s.Joined = state[joinedKey] != ""; !s.Joined && s.State.Version {
+	if s.Started = state[startedKey] != ""; !s.Started && s.State.Dynamic != "" {
+		s.Started = true
+		err = h.unit.SetState(ctx, startedKey, "true")
+	}
+	if s.Joined = state[joinedKey] != ""; err == nil && !s.Joined && s.State.Version {
 		s.Joined = true
 		err = h.unit.SetState(ctx, joinedKey, "true")
 	}
@@ -373,7 +379,8 @@ func (h *Hook) observeMembership(ctx context.Context, s *Snapshot) {
 		switch {
 		case s.State.Version:
 			s.Known = s.State.Config
-		case !s.State.Up && s.Joined:
+		case !s.State.Up && (s.Started || s.Joined):
+			// It may have been in an ensemble for a while of which no hook knows.
 			self := zk.Member{ID: serverID(s.Ordinal), Host: s.host(s.Ordinal), Role: zk.Participant}
 			s.Known = zk.Change{Joining: []zk.Member{self}}.Apply(zk.Config{})
 		}

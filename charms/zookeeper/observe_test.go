@@ -30,23 +30,26 @@ func (a answering) Reconfigure(context.Context, []string, string, func(zk.Config
 
 // A unit that goes may have neither its peer relation, which Juju breaks early
 // if the agent was restarted, nor a container that tells what its server is a
-// member of. If the server ever was in an ensemble it votes until others say
-// that it does not.
+// member of. If the server was ever started it may have been in an ensemble, and
+// votes until others say that it does not.
 func TestVoteOfAUnitThatIsToldNothing(t *testing.T) {
 	t.Parallel()
 	without, with := pulsarConfig([]int{0}, nil), pulsarConfig([]int{0, 1, 2}, nil)
 	for _, test := range []struct {
-		name   string
-		joined bool
-		others *zk.Config
-		want   bool
+		name            string
+		started, joined bool
+		others          *zk.Config
+		want            bool
 	}{
-		{"never in an ensemble", false, nil, false},
-		{"in an ensemble, and nobody answers", true, nil, true},
-		{"in an ensemble that counts it", true, &with, true},
-		{"in an ensemble that has taken it out", true, &without, false},
+		{"never started", false, false, nil, false},
+		{"started, and nobody answers", true, false, nil, true},
+		{"started, and not in the ensemble", true, false, &without, false},
+		{"in an ensemble, and nobody answers", true, true, nil, true},
+		{"in an ensemble that counts it", true, true, &with, true},
+		{"in an ensemble that has taken it out", true, true, &without, false},
+		{"so an older revision of the charm has written", false, true, nil, true},
 	} {
-		s := Snapshot{App: "pulsar", Suffix: suffix, Ordinal: 2, Planned: []int{0}, Dying: true, Teardown: true, Joined: test.joined}
+		s := Snapshot{App: "pulsar", Suffix: suffix, Ordinal: 2, Planned: []int{0}, Dying: true, Teardown: true, Started: test.started, Joined: test.joined}
 		(&Hook{ensemble: answering{test.others}}).observeMembership(t.Context(), &s)
 		if s.votes() != test.want || mustHold(s) != test.want {
 			t.Errorf("%s: votes %v, is held %v, want %v", test.name, s.votes(), mustHold(s), test.want)
