@@ -97,9 +97,10 @@ func (m *Model) failed(u *unit) {
 	m.touch(u)
 }
 
-// skip counts the queued or failed hook as done without running it.
+// skip counts the queued or failed hook as done without running it: what it
+// stands for is handled, and the tick of update-status that came before.
 func (m *Model) skip(u *unit) {
-	u.Resolved, u.Memory.Retry = "", false
+	u.Resolved, u.Memory.Retry, u.Memory.Tick = "", false, false
 	hook, version := u.Op.Hook, u.Op.Version
 	m.commit(u, hook, version, u.hashes(), true)
 	if u.inError() {
