@@ -277,7 +277,7 @@ func (r *replay) facts(inputs int) {
 		if m[3] == string(dead) {
 			continue
 		}
-		status := r.m.AgentStatus(unit)
+		status := u.AgentSays
 		if m[4] != "executing" && (string(status.Name) != m[4] || fmt.Sprintf("%q", status.Message) != m[5]) {
 			r.wrong("after input %d agent of %s is %s %q, want %s %s", inputs, unit, status.Name, status.Message, m[4], m[5])
 		}

@@ -75,6 +75,9 @@ func TestRollout(t *testing.T) {
 			t.Error(diff)
 		}
 		must(t, m.PodUp("app/0", PodInfo{}))
+		if got := m.AgentStatus("app/0").Name; got != "lost" {
+			t.Errorf("agent that exited is %s", got)
+		}
 		if got := m.Agent("app/0"); got != AgentExited {
 			t.Errorf("the agent of an old pod is %s after its restart", got)
 		}
@@ -191,6 +194,28 @@ func TestLostPod(t *testing.T) {
 	}
 	if got := m.AgentStatus("app/1").Name; got != "lost" {
 		t.Errorf("agent is %s", got)
+	}
+}
+
+// TestErrorOfLostPod: it stays recorded, is shown beside the lost agent, and can
+// be resolved.
+func TestErrorOfLostPod(t *testing.T) {
+	t.Parallel()
+	m := trio(t, Options{NoRetry: true})
+	must(t, m.SetConfig("app", map[string]string{"a": "2"}, nil))
+	one(t, m, "app/1", Outcome{ExitCode: 1})
+	must(t, m.PodDown("app/1"))
+	status := m.Status().Applications["app"].Units["app/1"]
+	if got := status.Workload; got.Current != "error" || got.Message != `hook failed: "config-changed"` {
+		t.Errorf("workload of a lost agent in error is %+v", got)
+	}
+	if got := status.Agent.Current; got != "lost" {
+		t.Errorf("agent is %s", got)
+	}
+	must(t, m.Resolved("app/1", true))
+	must(t, m.PodUp("app/1", PodInfo{}))
+	if diff := cmp.Diff([]string{"config-changed", "start", "leader-settings-changed"}, allOf(t, m, "app/1")); diff != "" {
+		t.Error(diff)
 	}
 }
 

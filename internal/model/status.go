@@ -205,7 +205,7 @@ func (m *Model) appStatus(a *application) ApplicationStatus {
 	}
 	for _, u := range a.order {
 		us := UnitStatus{
-			Workload: info(statusRecord{m.workload(u), u.Workload.Since}), Agent: info(u.AgentSays),
+			Workload: info(statusRecord{m.workload(u), u.Workload.Since}), Agent: info(statusRecord{u.agentStatus(), u.AgentSays.Since}),
 			Leader: a.Leader == u.Name, Address: u.Address, ProviderID: fmt.Sprintf("%s-%d", a.Name, u.Number),
 		}
 		if len(u.Ports) > 0 {
@@ -214,7 +214,9 @@ func (m *Model) appStatus(a *application) ApplicationStatus {
 		if u.inError() {
 			// juju shows an agent's error as the workload's.
 			us.Workload.Since = u.AgentSays.Since
-			us.Agent = StatusInfo{Current: "idle", Since: u.AgentSays.Since}
+			if !u.lost() {
+				us.Agent = StatusInfo{Current: "idle", Since: u.AgentSays.Since}
+			}
 		}
 		us.Agent.Version = m.options.Version
 		out.Units[u.Name] = us
@@ -222,12 +224,21 @@ func (m *Model) appStatus(a *application) ApplicationStatus {
 	return out
 }
 
-// workload is the workload status as juju shows it: an agent in error counts.
+// agentStatus is the agent status as juju shows it.
+func (u *unit) agentStatus() juju.Status {
+	if u.lost() {
+		return juju.Status{Name: "lost", Message: "agent is not communicating with the server"}
+	}
+	return u.AgentSays.Status
+}
+
+// workload is the workload status as juju shows it: an agent in error counts,
+// even if it is lost.
 func (m *Model) workload(u *unit) juju.Status {
 	switch {
 	case u.inError():
 		return u.AgentSays.Status
-	case u.AgentSays.Name == "lost" && u.Workload.Name != "terminated":
+	case u.lost() && u.Workload.Name != "terminated":
 		return juju.Status{Name: juju.Unknown, Message: fmt.Sprintf("agent lost, see %q", "juju show-status-log "+u.Name)}
 	}
 	return u.Workload.Status
@@ -268,7 +279,7 @@ func (m *Model) WorkloadStatus(unit string) juju.Status {
 // lost, with juju's message.
 func (m *Model) AgentStatus(unit string) juju.Status {
 	if u, err := m.unit(unit); err == nil {
-		return u.AgentSays.Status
+		return u.agentStatus()
 	}
 	return juju.Status{}
 }

@@ -29,7 +29,7 @@ type unit struct {
 	Address  string     `json:"address,omitempty"`
 
 	Workload  statusRecord      `json:"workload"`
-	AgentSays statusRecord      `json:"agent-status"`
+	AgentSays statusRecord      `json:"agent-status"`         // as recorded; see lost
 	StatusSet bool              `json:"status-set,omitempty"` // the charm set the workload's status once
 	Ports     []openPort        `json:"ports,omitempty"`
 	State     map[string]string `json:"state,omitempty"` // state-set; nil: never any
@@ -317,9 +317,6 @@ func (m *Model) PodDown(unit string) error {
 	}
 	delete(m.running, unit)
 	u.Agent = AgentDown
-	if u.Life != dead {
-		u.AgentSays = statusRecord{juju.Status{Name: "lost", Message: "agent is not communicating with the server"}, m.now}
-	}
 	m.touch(u)
 	return nil
 }
@@ -454,7 +451,8 @@ func (m *Model) RetryDue(unit string) error {
 	return nil
 }
 
-// Resolved ends the unit's error: the hook is run again, or skipped.
+// Resolved ends the unit's error: the hook is run again, or skipped. While the
+// agent is away the error is still recorded, and may be resolved.
 func (m *Model) Resolved(unit string, retry bool) error {
 	u, err := m.unit(unit)
 	if err != nil {
@@ -475,6 +473,10 @@ func (m *Model) Resolved(unit string, retry bool) error {
 }
 
 func (u *unit) inError() bool { return u.AgentSays.Name == juju.Error }
+
+// lost says that juju shows the agent as lost. That is recorded nowhere: what
+// the agent said last, an error above all, stays.
+func (u *unit) lost() bool { return u.Agent != AgentUp && u.EverUp && u.Life != dead }
 
 // Due says which of the driver's timers a unit waits for.
 type Due struct {
