@@ -63,10 +63,8 @@ func (r *replay) play() {
 	apply := func(upto int) {
 		for ; given < upto && r.problem == nil; given++ {
 			if r.inputs[given].during() == 0 {
+				r.settle()
 				r.facts(given)
-				if r.m != nil {
-					r.m.Ready() // every agent has settled
-				}
 				r.read(given)
 			}
 		}
@@ -131,10 +129,25 @@ func (r *replay) play() {
 		}
 	}
 	apply(len(r.inputs))
+	r.settle()
 	r.facts(len(r.inputs))
 	if r.problem == nil {
 		r.finish()
 	}
+}
+
+// settle lets the agents do what they do without a hook: the timer of the
+// automatic retry finds a hook that makes no sense any more, which is skipped.
+func (r *replay) settle() {
+	if r.m == nil {
+		return
+	}
+	for _, unit := range r.m.Units() {
+		if u := r.m.units[unit]; r.m.Due(unit).Retry && !r.m.preparable(u, u.Op.Hook) {
+			r.ok(r.m.RetryDue(unit))
+		}
+	}
+	r.m.Ready()
 }
 
 // release ends the hooks that wait for hook i: before or after it has read.
