@@ -65,6 +65,7 @@ func (r *replay) play() {
 			if r.inputs[given].during() == 0 {
 				r.settle()
 				r.facts(given)
+				r.rested(given)
 				r.read(given)
 			}
 		}
@@ -148,6 +149,29 @@ func (r *replay) settle() {
 		}
 	}
 	r.m.Ready()
+}
+
+// rested checks that the agents had nothing left to run when an input came while
+// nothing ran. It did not wait for them if no hook ran since the last such input;
+// nor does anybody wait for the next poll of a Pebble.
+func (r *replay) rested(input int) {
+	last := input - 1
+	for last >= 0 && r.inputs[last].during() > 0 {
+		last--
+	}
+	if r.orderOnly || r.m == nil || r.now < 0 || r.hooks[r.now].After <= last {
+		return
+	}
+	r.idle(fmt.Sprintf("before input %d", input+1), func(h Hook) bool { return !h.workload() })
+}
+
+// idle checks that no real unit has such a hook to run.
+func (r *replay) idle(when string, such func(Hook) bool) {
+	for _, unit := range r.m.Ready() {
+		if next := r.m.Next(unit); slices.Contains(r.trace.real(), unit) && slices.ContainsFunc(next, such) {
+			r.wrong("%s %s is not idle: next %v", when, unit, describe(next))
+		}
+	}
 }
 
 // release ends the hooks that wait for hook i: before or after it has read.
@@ -365,11 +389,7 @@ func (r *replay) finish() {
 	for _, unit := range r.trace.real() {
 		r.ended(unit, true)
 	}
-	for _, unit := range r.m.Ready() {
-		if slices.Contains(r.trace.real(), unit) {
-			r.wrong("at the end %s is not idle: next %v", unit, describe(r.m.Next(unit)))
-		}
-	}
+	r.idle("at the end", func(Hook) bool { return true })
 	data, err := json.Marshal(r.m)
 	if err != nil {
 		r.wrong("%w", err)
