@@ -64,7 +64,7 @@ var openings = []opening{
 		b.relations = append(b.relations, &related{endpoint: name})
 	}),
 	o(`(?:the )?leader(?: is)? UNIT|UNIT (?:is )?(?:the )?leader|leader`, func(b *beginning, m []string) { b.leader = m[1] + m[2] }),
-	o(`not (?:the )?leader|no leader`, func(b *beginning, m []string) { b.leader = "" }),
+	o(`not (?:the )?leader|no leader`, func(b *beginning, m []string) { b.leader, b.unled = "", true }),
 	o(`peer relation(?: with members \[(.*)\])?(?: true)?|(?:with )?(?:a )?peer relation`, func(b *beginning, m []string) {
 		b.peer = true
 		b.peers = append(b.peers, unitName.FindAllString(m[1], -1)...)
@@ -162,7 +162,7 @@ func (r *replay) complete(b *beginning) {
 				b.unit = unit
 			}
 		}
-		if b.leader == "" && h.Hook == "leader-elected" {
+		if b.leader == "" && !b.unled && h.Hook == "leader-elected" {
 			b.leader = unit
 		}
 		b.peer = b.peer || h.Hook == "peers-relation-created"

@@ -65,18 +65,22 @@ func (s *sentence) named(text string) string {
 func (s *sentence) down(unit string) { s.ok(s.m.PodDown(unit)) }
 
 func (s *sentence) lead(unit string) {
-	s.unit = unit
-	s.ok(s.m.SetLeader(app(unit), unit))
+	name := app(s.unit)
+	if unit != "" {
+		s.unit, name = unit, app(unit)
+	}
+	s.elect(name, unit)
 }
 
-// another is a unit of the application that could lead in place of s.unit.
+// another is a unit of the application that could lead in place of s.unit, or
+// nobody.
 func (s *sentence) another() string {
 	for _, unit := range s.m.UnitsOf(app(s.unit)) {
 		if unit != s.unit {
 			return unit
 		}
 	}
-	return s.unit
+	return ""
 }
 
 // bare is a unit's name alone: one more of the relation, or storage.

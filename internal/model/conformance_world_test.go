@@ -13,7 +13,8 @@ import (
 // beginning is the world of a scenario before its agents start.
 type beginning struct {
 	unit       string
-	leader     string
+	leader     string // empty: the first unit, unless the sentence says nobody
+	unled      bool
 	units      int      // of the application, at least
 	peers      []string // members of the peer relation that are not real
 	peer       bool
@@ -68,8 +69,8 @@ func (r *replay) begin(b *beginning) {
 		}
 		r.ok(r.m.Deploy(DeployArgs{App: name, Charm: remote, Units: 3}))
 	}
-	if b.leader != "" {
-		r.ok(r.m.SetLeader("pulsar", b.leader))
+	if b.leader != "" || b.unled {
+		r.elect("pulsar", b.leader)
 	}
 	if r.problem != nil {
 		return
@@ -185,6 +186,15 @@ func (r *replay) puppet(unit string) *unit {
 	}
 	u.EverUp = true
 	return u
+}
+
+// elect gives leadership to a unit, which may be none that was spoken of before,
+// or to nobody.
+func (r *replay) elect(app, unit string) {
+	if unit != "" && !slices.Contains(r.trace.real(), unit) {
+		r.puppet(unit)
+	}
+	r.ok(r.m.SetLeader(app, unit))
 }
 
 // endpoint is pulsar's endpoint at which a unit is remote.

@@ -116,6 +116,9 @@ func readStoryHook(line string) (traceHook, error) {
 func TestWordings(t *testing.T) {
 	t.Parallel()
 	for file, said := range map[string]map[string][]string{
+		"01c-not-leader-and-alone": {
+			"unit pulsar/0 created, leader is pulsar/1; agent starts": {"unit pulsar/0 created, not leader; agent starts", "unit pulsar/0 created, no leader; agent starts"},
+		},
 		"03c-databag-versions": {
 			"db/0 writes k=1 again (no change)": {"db/0 commits without changes", "no-op write: db/0 writes k=1", "write that changes nothing: db/0 writes k=1", "db/0 writes the same value"},
 			"remote leader writes app data v=1": {"remote leader writes the same app data", "no-op write of app data v=1", "db leader writes app data v=1 (as before)"},
