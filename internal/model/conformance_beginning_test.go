@@ -2,7 +2,6 @@ package model
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -44,15 +43,11 @@ var openings = []opening{
 			b.relations = append(b.relations, &related{endpoint: m[3], units: []string{m[3] + "/0"}})
 		}
 	}),
-	o(`(?:an? )?applications? (?:pulsar(?: and (?:db|zk))?|(?:db|zk) and pulsar) (?:is |are )?(?:deployed |created )?(?:\()?(?:with )?(\d+|one|two|three) (?:real )?units?(?: each)?(?:\))?(?: (?:deployed|created))?(?: at once)?`, func(b *beginning, m []string) {
-		n, err := strconv.Atoi(m[1])
-		if err != nil {
-			n = map[string]int{"one": 1, "two": 2, "three": 3}[m[1]]
-		}
-		b.unit, b.units = "pulsar/0", n
+	o(`(?:an? )?applications? (?:pulsar(?: and (?:db|zk))?|(?:db|zk) and pulsar) (?:is |are )?(?:deployed |created )?(?:\()?(?:with )?(COUNT) (?:real )?units?(?: each)?(?:\))?(?: (?:deployed|created))?(?: at once)?`, func(b *beginning, m []string) {
+		b.unit, b.units = "pulsar/0", count(m[1])
 	}),
 	// Another application's units are those whose hooks the trace has.
-	o(`(?:an? )?(?:remote )?(?:applications? )?(?:db|zk) (?:is )?(?:deployed |created )?(?:\()?(?:with )?(?:\d+|one|two|three) (?:real )?units?(?: each)?(?:\))?(?: (?:deployed|created))?(?: at once)?`, func(*beginning, []string) {}),
+	o(`(?:an? )?(?:remote )?(?:applications? )?(?:db|zk) (?:is )?(?:deployed |created )?(?:\()?(?:with )?COUNT (?:real )?units?(?: each)?(?:\))?(?: (?:deployed|created))?(?: at once)?`, func(*beginning, []string) {}),
 	o(`(?:both |all )?(?:sides|applications) (?:are )?real|both (?:applications )?(?:with|have) real (?:agents|uniters|units)`, func(*beginning, []string) {}),
 	o(`(?:the )?leaders (?:are )?(pulsar/\d+) and [a-z]+/\d+|(?:the )?leaders (?:are )?[a-z]+/\d+ and (pulsar/\d+)`, func(b *beginning, m []string) { b.leader = m[1] + m[2] }),
 	o(`(?:the )?leader(?: is)? (?:db|zk)/\d+`, func(*beginning, []string) {}),

@@ -13,6 +13,7 @@ import (
 // one leaves out (who, where) the one before has said.
 type sentence struct {
 	*replay
+	said     string   // its clauses so far, this one among them
 	unit     string   // whose pod, agent or leadership
 	owner    string   // who wrote
 	endpoint string   // relation
@@ -25,11 +26,12 @@ type sentence struct {
 }
 
 var (
-	unitName = regexp.MustCompile(`[a-z][a-z0-9-]*/\d+`)
-	pairForm = regexp.MustCompile(`([a-z][a-z0-9-]*)=(\S*)`)
-	brackets = regexp.MustCompile(` ?\(([^()]*)\)`)
-	numbers  = regexp.MustCompile(`\d+`)
-	secretIs = regexp.MustCompile(`\b[0-9a-v]{20}\b`)
+	unitName   = regexp.MustCompile(`[a-z][a-z0-9-]*/\d+`)
+	pairForm   = regexp.MustCompile(`([a-z][a-z0-9-]*)=(\S*)`)
+	brackets   = regexp.MustCompile(` ?\(([^()]*)\)`)
+	numbers    = regexp.MustCompile(`\d+`)
+	actionName = regexp.MustCompile(`\bact-[a-z]+`)
+	secretIs   = regexp.MustCompile(`\b[0-9a-v]{20}\b`)
 )
 
 func pairsOf(text string) map[string]string {
@@ -47,6 +49,29 @@ func (s *sentence) whose(m []string) string {
 		}
 	}
 	return s.unit
+}
+
+// subject is who a verb without one is about: who wrote or came last, else the
+// last remote unit that the sentence has named.
+func (s *sentence) subject() string {
+	if s.owner != "" {
+		return s.owner
+	}
+	named := slices.DeleteFunc(unitName.FindAllString(s.said, -1), func(name string) bool {
+		return slices.Contains(s.trace.real(), name) || !slices.Contains([]string{"pulsar", "db", "zk"}, app(name))
+	})
+	if len(named) == 0 {
+		return ""
+	}
+	return named[len(named)-1]
+}
+
+// count is a number in figures or letters; 1 if it is none.
+func count(word string) int {
+	if n, err := strconv.Atoi(word); err == nil {
+		return n
+	}
+	return max(1, 1+slices.Index([]string{"one", "two", "three", "four", "five"}, word))
 }
 
 func ordinal(unit string) int {
@@ -98,9 +123,22 @@ func (s *sentence) bare(name string) {
 	}
 }
 
+// enqueueAll queues the actions that stand in brackets, else as many as are
+// counted.
+func (s *sentence) enqueueAll(number, name string) {
+	names := actionName.FindAllString(s.notes, -1)
+	if len(names) == 0 {
+		names = slices.Repeat([]string{name}, count(number))
+	}
+	for _, name := range names {
+		s.enqueue(name)
+	}
+}
+
+// enqueue queues an action; which one the hooks tell if the sentence does not.
 func (s *sentence) enqueue(name string) string {
 	if name == "" {
-		name = "act-one"
+		name = s.learnAction()
 	}
 	actions, err := s.m.EnqueueAction([]string{s.unit}, name, nil)
 	if err != nil {
@@ -232,7 +270,7 @@ func (rel *related) read(text string) {
 
 func (s *sentence) wrote(unit, pairs, appPairs, back string) {
 	if unit == "" {
-		unit = s.owner
+		unit = s.subject()
 	}
 	if unit == "" {
 		s.ok(fmt.Errorf("cannot read input: who writes %s?", pairs))
@@ -331,6 +369,7 @@ func (r *replay) read(i int) {
 }
 
 func (s *sentence) do(clause string) {
+	s.said += clause + "; "
 	steps, ok := s.parse(clause)
 	if !ok {
 		s.wrong("cannot read input %d: %q", s.at+1, clause)
@@ -410,12 +449,17 @@ func (s *sentence) parse(clause string) ([]func(), bool) {
 		}
 	}
 	for _, known := range phrases {
-		if m := known.form.FindStringSubmatch(main); m != nil {
-			return []func(){func() {
-				s.notes = strings.Join(notes, "; ")
-				known.mean(s, m)
-			}}, true
+		m := known.form.FindStringSubmatch(main)
+		if m == nil || known.bare && s.subject() == "" {
+			continue
 		}
+		return []func(){func() {
+			s.notes = strings.Join(notes, "; ")
+			if known.bare {
+				s.owner = s.subject()
+			}
+			known.mean(s, m)
+		}}, true
 	}
 	for _, prefix := range []string{"meanwhile ", "then ", "and ", "also ", "again ", "at once ", "at the same time ", "later ", "with "} {
 		if rest, found := strings.CutPrefix(clause, prefix); found {

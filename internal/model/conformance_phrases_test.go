@@ -12,17 +12,25 @@ import (
 type phrase struct {
 	form *regexp.Regexp
 	mean func(s *sentence, m []string)
+	bare bool // a verb alone: the sentence has to have named who
 }
 
 func p(form string, mean func(s *sentence, m []string)) phrase {
 	form = strings.NewReplacer(
 		"UNIT", `([a-z][a-z0-9-]*/\d+)`, "PAIRS", `([a-z][a-z0-9-]*=\S*(?:(?: and|,) [a-z][a-z0-9-]*=\S*)*)`,
-		"KEY", `([a-z][a-z0-9.-]*)`, "ID", `([0-9a-v]{20})`,
+		"COUNT", `(?:\d+|one|two|three|four|five)`, "KEY", `([a-z][a-z0-9.-]*)`, "ID", `([0-9a-v]{20})`,
 		"ENDS", `(?:pulsar|db|zk)(?::[a-z]+)?(?: and| -| <->)? (?:pulsar|db|zk)(?::[a-z]+)?`,
 		"LEADER", `(?:the )?(?:(?:remote |peer |db |zk |db's |zk's )?leader(?: of (?:db|zk|pulsar))?|remote app(?:lication)?)`,
 		"HOOK", `(?:install|start|stop|remove|action|(?:[a-z-]+-)?(?:changed|joined|created|departed|broken)|[a-z-]+-(?:ready|elected|charm|attached|detaching|notice|rotate|expired))`, "APPDATA", `app(?:lication)? (?:data|bag)(?:bag)?`,
 	).Replace(form)
-	return phrase{regexp.MustCompile(`^(?:` + form + `)$`), mean}
+	return phrase{form: regexp.MustCompile(`^(?:` + form + `)$`), mean: mean}
+}
+
+// v is p of a verb without its subject.
+func v(form string, mean func(s *sentence, m []string)) phrase {
+	ph := p(form, mean)
+	ph.bare = true
+	return ph
 }
 
 func nothing(*sentence, []string) {}
@@ -38,13 +46,15 @@ var phrases = []phrase{
 	p(`(?:[^=]* )?(?:writes?|commits?|sets?)\b[^=]* (?:the )?(?:same|nothing|without (?:any )?changes?)\b[^=]*|no-op write.*|write that changes nothing|(?:a |one )?(?:write|revert|change)|automatic retry(?: (?:on|off))?|(?:the )?secret(?: ID)? (?:is )?revoked.*`, nothing),
 	p(`(?:the )?(?:unit|UNIT)(?: is)?(?: dead)?,? ?removed from the model|(?:its |the )?pod (?:is )?(?:deleted|gone|removed)`, nothing),
 
+	p(`(?:before|until|while|by the time) (?:it|(?:the )?(?:agent|pod|charm container|unit)) (?:is|comes) (?:back|up)(?: again)?`, nothing),
+
 	// Pods and agents.
 	p(`(?:.* )?(?:without|no) SIGTERM(?: .*)?`, func(s *sentence, m []string) { s.down(s.named(m[0])) }),
 	p(`.*\bSIGTERM\b.*`, func(s *sentence, m []string) { s.ok(s.m.PodTerminating(s.named(m[0]))) }),
 	p(`(?:the )?rolling update (?:reaches|comes to) (?:the |its )?pod(?: of UNIT)?`, func(s *sentence, m []string) { s.ok(s.m.PodTerminating(s.named(m[0]))) }),
 	p(`(?:the )?(?:pod|node)(?: of (?:the )?(?:leader )?UNIT| of the leader)?(?: is)? (?:lost|fails|gone for good)`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
 	p(`(?:old |the )?(?:pod|agent|charm container)(?: of UNIT)?(?: is)? killed(?: (?:in|while|during|at) .*)?`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
-	p(`(?:the )?(?:charm container|agent)(?: of (?:UNIT|the old pod|it))? (?:dies|crashes|stops|is down)`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
+	p(`(?:the )?(?:charm container|agent)(?: of (?:UNIT|the old pod|it))? (?:dies|crashes|stops|(?:is |goes )?down)`, func(s *sentence, m []string) { s.down(s.whose(m)) }),
 	p(`(?:a |the |its )?(?:new )?pod(?: of (?:the )?(?:leader )?UNIT)? (?:starts|comes up|is up|is there)|(?:a )?new pod(?: of (?:the )?(?:leader )?UNIT)?`, func(s *sentence, m []string) { s.pod(s.whose(m), true) }),
 	p(`(?:the )?pod(?: of UNIT)? (?:is )?(?:replaced|deleted and replaced|comes back)`, func(s *sentence, m []string) {
 		s.down(s.whose(m))
@@ -203,9 +213,9 @@ var phrases = []phrase{
 			s.ok(s.m.Resolved(unit, !strings.Contains(m[0], "--no-retry")))
 		}
 	}),
-	p(`(?:an? |another |one more |three |two )?actions?(?: (act-[a-z]+))?(?: (?:is |are )?(?:queued|enqueued|run|waits?))?(?: (?:during|in|while) .*)?`, func(s *sentence, m []string) {
+	p(`(?:(an?|another|one more|COUNT) )?actions?(?: (act-[a-z]+))?(?: (?:is |are )?(?:queued|enqueued|run|waits?))?(?: (?:during|in|while) .*)?`, func(s *sentence, m []string) {
 		s.list = "action"
-		s.enqueue(m[1])
+		s.enqueueAll(m[1], m[2])
 	}),
 	p(`(?:an? )?action(?: (act-[a-z]+))? (?:is )?(?:queued|enqueued) and cancelled(?: .*)?`, func(s *sentence, m []string) {
 		s.list = "action"
@@ -348,8 +358,8 @@ var phrases = []phrase{
 		s.leaves(m[1], s.endpoint)
 	}),
 	p(`departure announced`, nothing),
-	p(`(?:leaves|departs)(?: again)?`, func(s *sentence, m []string) { s.leaves(s.owner, endpoint(s.owner)) }),
-	p(`(?:is |being )?(?:gone|removed)`, func(s *sentence, m []string) { s.gone(s.owner, endpoint(s.owner)) }),
+	v(`(?:leaves|departs)(?: again)?`, func(s *sentence, m []string) { s.leaves(s.owner, endpoint(s.owner)) }),
+	v(`(?:is |being )?(?:gone|removed)`, func(s *sentence, m []string) { s.gone(s.owner, endpoint(s.owner)) }),
 	p(`(?:both|all)(?: remote)? units leave|(?:the )?remote unit (?:leaves|departs|is gone)(?: too)?`, func(s *sentence, m []string) {
 		for _, rel := range s.m.rels {
 			for _, entry := range slices.Clone(rel.Scope) {
@@ -359,7 +369,7 @@ var phrases = []phrase{
 			}
 		}
 	}),
-	p(`(?:enters|joins|comes back|is back)(?: again)?(?: under the same name)?(?: with PAIRS)?`, func(s *sentence, m []string) {
+	v(`(?:enters|joins|comes back|is back)(?: again)?(?: under the same name)?(?: with PAIRS)?`, func(s *sentence, m []string) {
 		var data map[string]string
 		if m[1] != "" {
 			data = pairsOf(m[1])

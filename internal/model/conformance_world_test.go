@@ -334,6 +334,27 @@ func (r *replay) learnUnit(owner, endpoint string) map[string]string {
 	return map[string]string{}
 }
 
+// learnAction is the name of the unit's next action, for sentences that do not say
+// it.
+func (r *replay) learnAction() string {
+	names := []string{"act-one"}
+	for _, h := range r.trace.Hooks {
+		if name, is := strings.CutPrefix(h.Hook, "action:"); is {
+			names = append(names, name)
+		}
+	}
+	queued := 0
+	for _, a := range r.m.actions {
+		if a.Status != "cancelled" {
+			queued++
+		}
+	}
+	if queued+1 < len(names) {
+		return names[queued+1]
+	}
+	return names[0]
+}
+
 // learnApp is learnUnit of an application.
 func (r *replay) learnApp(owner, endpoint string) map[string]string {
 	for _, h := range r.trace.Hooks {

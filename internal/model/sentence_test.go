@@ -145,7 +145,7 @@ func TestSentences(t *testing.T) {
 		"juju scale-application pulsar 1",
 		"juju remove-application pulsar",
 	} {
-		s := &sentence{replay: &replay{}}
+		s := &sentence{replay: &replay{trace: &trace{}}, said: text}
 		for _, clause := range clauses(text) {
 			if _, ok := s.parse(clause); !ok {
 				t.Errorf("cannot read %q of %q", clause, text)
@@ -153,7 +153,7 @@ func TestSentences(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"the moon rises", "db/0 sings k=2", "config", "pod pulsar/0"} {
-		s := &sentence{replay: &replay{}}
+		s := &sentence{replay: &replay{trace: &trace{}}}
 		if _, ok := s.parse(text); ok {
 			t.Errorf("%q was read", text)
 		}

@@ -127,7 +127,7 @@ func TestWordings(t *testing.T) {
 		},
 		"05d-remote-unit-replaced-by-same-name": {
 			"db/0 leaves":            {"db/0 dies and is removed", "db/0 leaves and is replaced by a new db/0 (k=9)", "remote unit db/0 is replaced by another db/0 (k=9)", "db/0 removed and created again under the same name, k=9"},
-			"a new db/0 enters, k=9": {"new db/0 in scope, k=9"},
+			"a new db/0 enters, k=9": {"db/0 gone; enters again with k=9", "new db/0 in scope, k=9"},
 		},
 		"07f-app-write-of-a-deposed-leader": {
 			"leadership moves pulsar/0 -> pulsar/1": {"leadership lost in mid-hook", "leadership lost, before the end of the hook", "leadership goes to pulsar/1 while the hook runs"},
@@ -143,9 +143,19 @@ func TestWordings(t *testing.T) {
 		},
 		"10j-restart-in-place-not-leader": {
 			"charm container is up again": {"agent of the non-leader restarts in place"},
+			"charm container dies; meanwhile config a=2, action act-one queued, relation zk added with zk/0": {
+				"charm container down: config a=2, action queued, relation zk added with zk/0",
+				"charm container crashes; before it is back: config a=2, action act-one queued, relation zk added with zk/0",
+			},
 		},
 		"10l-first-hooks-skipped": {
 			"juju resolved --no-retry": {"juju resolved --no-retry after each failure", "each failure is resolved with --no-retry", "juju resolve --no-retry", "operator: juju resolved --no-retry pulsar/0", "juju resolved --no-retry: the hook is skipped"},
+		},
+		"11d-refresh-with-actions-waiting": {
+			"actions act-one, act-two queued; rolling update reaches the pod: SIGTERM; config a=2": {
+				"two actions (act-one, act-two) queued; rolling update reaches the pod: SIGTERM; config a=2",
+				"two actions queued; rolling update reaches the pod: SIGTERM; config a=2",
+			},
 		},
 		"11f-upgrade-hooks-fail": {
 			"new pod": {"new pod of revision 2; upgrade-charm, config-changed and start fail once each", "new pod with the new charm"},
@@ -184,20 +194,52 @@ func TestWordings(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					found := false
-					for i := range story.Inputs {
-						if story.Inputs[i].What == sentence {
-							story.Inputs[i].What, found = other, true
-						}
-					}
-					if !found {
-						t.Fatalf("no input %q", sentence)
-					}
+					story.say(t, sentence, other)
 					if err := explain(story, story.Hooks, story.Inputs, false); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 		}
+	}
+}
+
+// say says an input in other words.
+func (tr *trace) say(t *testing.T, sentence, other string) {
+	t.Helper()
+	found := false
+	for i := range tr.Inputs {
+		if tr.Inputs[i].What == sentence {
+			tr.Inputs[i].What, found = other, true
+		}
+	}
+	if !found {
+		t.Fatalf("no input %q", sentence)
+	}
+}
+
+// TestOtherMeanings replays stories with an input that says something else.
+func TestOtherMeanings(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ file, sentence, other, want string }{
+		{"11d-refresh-with-actions-waiting", "actions act-one, act-two queued; rolling update reaches the pod: SIGTERM; config a=2",
+			"three actions queued; rolling update reaches the pod: SIGTERM; config a=2", "the uniter ran stop"},
+		{"20b-joined-fails-and-relation-removed", "db/0 enters, k=1", "enters with k=1", `cannot read input 2: "enters with k=1"`},
+	} {
+		t.Run(c.file+"/"+c.other, func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile("testdata/derived/" + c.file + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			story, err := readStory(string(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			story.say(t, c.sentence, c.other)
+			if err := explain(story, story.Hooks, story.Inputs, false); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
 	}
 }
