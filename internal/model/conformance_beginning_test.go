@@ -173,6 +173,8 @@ func (r *replay) readBeginning(text string) {
 	for _, clause := range rest {
 		if _, ok := (&sentence{replay: r}).parse(clause); ok || !loosely.MatchString(clause) {
 			later = append(later, clause)
+		} else {
+			r.leaveOut(clause)
 		}
 	}
 	r.complete(b)

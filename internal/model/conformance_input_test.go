@@ -79,10 +79,13 @@ func ordinal(unit string) int {
 	return n
 }
 
-// named is the unit in the text, else the one spoken of.
+// named is the unit with an agent in the text, else the one spoken of.
 func (s *sentence) named(text string) string {
-	if name := unitName.FindString(text); name != "" {
-		s.unit = name
+	for _, name := range unitName.FindAllString(text, -1) {
+		if slices.Contains(s.trace.real(), name) {
+			s.unit = name
+			break
+		}
 	}
 	return s.unit
 }
@@ -372,14 +375,62 @@ func (s *sentence) do(clause string) {
 	s.said += clause + "; "
 	steps, ok := s.parse(clause)
 	if !ok {
-		s.wrong("cannot read input %d: %q", s.at+1, clause)
-		return
+		steps = s.glean(strings.Fields(clause))
 	}
 	for _, step := range steps {
 		if s.problem == nil {
 			step()
 		}
 	}
+}
+
+// find finds the phrase whose form a text has.
+func (s *sentence) find(text string) (phrase, []string) {
+	for _, known := range phrases {
+		if m := known.form.FindStringSubmatch(text); m != nil && !(known.bare && s.subject() == "") {
+			return known, m
+		}
+	}
+	return phrase{}, nil
+}
+
+func (known phrase) says(s *sentence, m []string) {
+	if known.bare {
+		s.owner = s.subject()
+	}
+	if known.mean != nil {
+		known.mean(s, m)
+	}
+}
+
+// glean reads a clause that no form fits: the longest form that stands inside of
+// it, and likewise what is before and behind that. The rest is a remark, which
+// the error names if the replay fails. A remark's form is none here, for its
+// words may hide others, nor is a word that says nothing alone.
+func (s *sentence) glean(words []string) []func() {
+	for n := len(words); n > 0; n-- {
+		for i := range len(words) - n + 1 {
+			text := strings.Trim(strings.Join(words[i:i+n], " "), "():;,")
+			if aside.MatchString(text) {
+				continue
+			}
+			if known, m := s.find(text); m != nil && known.mean != nil {
+				steps := append(s.glean(words[:i]), func() {
+					s.notes = ""
+					known.says(s, m)
+				})
+				return append(steps, s.glean(words[i+n:])...)
+			}
+		}
+	}
+	if len(words) > 0 {
+		s.leaveOut(strings.Join(words, " "))
+	}
+	return nil
+}
+
+func (r *replay) leaveOut(words string) {
+	r.unread = append(r.unread, fmt.Sprintf("%q of input %d", words, r.at+1))
 }
 
 // clauses splits a sentence at "; " and ", ", but not inside of brackets.
@@ -414,6 +465,7 @@ var (
 	circumstance   = regexp.MustCompile(` (?:while|before|after|during|until|without|because|as before|when|between|in (?:its|the)|in mid|at the same|by|of (?:charm )?revision|with the (?:new|old)|for (?:the )?unit)\b`)
 	adverb         = regexp.MustCompile(` (?:twice|in quick succession|in one commit|at once|meanwhile|quickly|too|again|now|waiting|pending)$`)
 	labelled       = regexp.MustCompile(`^([A-Za-z][A-Za-z' -]*): (.+)$`)
+	aside          = regexp.MustCompile(`^(?:(?:an?|the|its|new|unit|peer|remote|db|zk) )*(?:[a-z][a-z0-9-]*/\d+|[a-z-]+|app(?:lication)? (?:data|bag)(?:bag)?)$`)
 	foreword       = regexp.MustCompile(`^(?:while|before|after|during|until|without|because|in) (.+)$`)
 	joints         = []string{" and then ", " and ", " then ", " while ", " meanwhile ", " but ", " - ", " -- ", ": "}
 )
@@ -434,7 +486,12 @@ func (s *sentence) parse(clause string) ([]func(), bool) {
 	for _, m := range brackets.FindAllStringSubmatch(clause, -1) {
 		notes = append(notes, m[1])
 	}
-	main := strings.TrimSpace(brackets.ReplaceAllString(clause, ""))
+	main := strings.TrimSpace(brackets.ReplaceAllStringFunc(clause, func(note string) string {
+		if strings.Contains(note, "SIGTERM") {
+			return " " + strings.Trim(note, " ()") // "pod deleted (SIGTERM)"
+		}
+		return ""
+	}))
 	if main == "" {
 		return nil, true // a remark
 	}
@@ -448,17 +505,10 @@ func (s *sentence) parse(clause string) ([]func(), bool) {
 			}
 		}
 	}
-	for _, known := range phrases {
-		m := known.form.FindStringSubmatch(main)
-		if m == nil || known.bare && s.subject() == "" {
-			continue
-		}
+	if known, m := s.find(main); m != nil {
 		return []func(){func() {
 			s.notes = strings.Join(notes, "; ")
-			if known.bare {
-				s.owner = s.subject()
-			}
-			known.mean(s, m)
+			known.says(s, m)
 		}}, true
 	}
 	for _, prefix := range []string{"meanwhile ", "then ", "and ", "also ", "again ", "at once ", "at the same time ", "later ", "with "} {

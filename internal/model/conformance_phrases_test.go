@@ -11,8 +11,8 @@ import (
 // phrase is one form that a clause may have.
 type phrase struct {
 	form *regexp.Regexp
-	mean func(s *sentence, m []string)
-	bare bool // a verb alone: the sentence has to have named who
+	mean func(s *sentence, m []string) // nil: nothing
+	bare bool                          // a verb alone: the sentence has to have named who
 }
 
 func p(form string, mean func(s *sentence, m []string)) phrase {
@@ -33,20 +33,21 @@ func v(form string, mean func(s *sentence, m []string)) phrase {
 	return ph
 }
 
-func nothing(*sentence, []string) {}
+// remark is p of what does not change the model.
+func remark(form string) phrase { return p(form, nil) }
 
 // phrases are all forms, the special before the general.
 var phrases = []phrase{
 	// What does not change the model, or is told by the hooks.
-	p(`nothing(?: else)? (?:changed|happens)(?: meanwhile)?|unit will restart|empty local directory|pod not yet replaced|(?:the )?(?:old |new )?(?:pod|agent|unit) (?:is )?(?:still )?(?:in error|runs|idle|busy|goes on|lives on|stays|keeps running)|the leader`, nothing),
-	p(`(?:the |both )?containers? (?:is |are )?(?:still )?(?:up|running)(?: already)?|no change(?: of content)?|one write|same content.*`, nothing),
-	p(`(?:the |its |each (?:of )?|[a-z/0-9]+'s )?(?:new |teardown )?(?:hook|HOOK)(?:(?:, | and )HOOK)*(?: hook)? (?:fails?|succeeds?|exits \d+|(?:is |are )?(?:slow|skipped|retried|run again))(?: (?:again|once|twice|three times|for good|now))?(?: each)?|(?:each of )?(?:install|leader-elected|config-changed|start|upgrade-charm)`, nothing),
-	p(`(?:dispatch|(?:the )?hook(?:'s process)?) (?:is )?killed(?: with SIGKILL| by the kernel)?|SIGKILL`, nothing),
-	p(`(?:(?:the )?(?:hook|charm) (?:writes|does|calls|wrote).*|the hook did not.*)`, nothing),
-	p(`(?:[^=]* )?(?:writes?|commits?|sets?)\b[^=]* (?:the )?(?:same|nothing|without (?:any )?changes?)\b[^=]*|no-op write.*|write that changes nothing|(?:a |one )?(?:write|revert|change)|automatic retry(?: (?:on|off))?|(?:the )?secret(?: ID)? (?:is )?revoked.*`, nothing),
-	p(`(?:the )?(?:unit|UNIT)(?: is)?(?: dead)?,? ?removed from the model|(?:its |the )?pod (?:is )?(?:deleted|gone|removed)`, nothing),
+	remark(`nothing(?: else)? (?:changed|happens)(?: meanwhile)?|unit will restart|empty local directory|pod not yet replaced|(?:the )?(?:old |new )?(?:pod|agent|unit) (?:is )?(?:still )?(?:in error|runs|idle|busy|goes on|lives on|stays|keeps running)|the leader`),
+	remark(`(?:the |both )?containers? (?:is |are )?(?:still )?(?:up|running)(?: already)?|no change(?: of content)?|one write|same content.*`),
+	remark(`(?:the |its |each (?:of )?|[a-z/0-9]+'s )?(?:new |teardown )?(?:hook|HOOK)(?:(?:, | and )HOOK)*(?: hook)? (?:fails?|succeeds?|exits \d+|(?:is |are )?(?:slow|skipped|retried|run again))(?: (?:again|once|twice|three times|for good|now))?(?: each)?|(?:each of )?(?:install|leader-elected|config-changed|start|upgrade-charm)`),
+	remark(`(?:dispatch|(?:the )?hook(?:'s process)?) (?:is )?killed(?: with SIGKILL| by the kernel)?|SIGKILL`),
+	remark(`(?:(?:the )?(?:hook|charm) (?:writes|does|calls|wrote).*|the hook did not.*)`),
+	remark(`(?:[^=]* )?(?:writes?|commits?|sets?)\b[^=]* (?:the )?(?:same|nothing|without (?:any )?changes?)\b[^=]*|no-op write.*|write that changes nothing|(?:a |one )?(?:write|revert|change)|automatic retry(?: (?:on|off))?|(?:the )?secret(?: ID)? (?:is )?revoked.*`),
+	remark(`(?:the )?(?:unit|UNIT)(?: is)?(?: dead)?,? ?removed from the model|(?:its |the )?pod (?:is )?(?:deleted|gone|removed)`),
 
-	p(`(?:before|until|while|by the time) (?:it|(?:the )?(?:agent|pod|charm container|unit)) (?:is|comes) (?:back|up)(?: again)?`, nothing),
+	remark(`(?:before|until|while|by the time) (?:it|(?:the )?(?:agent|pod|charm container|unit)) (?:is|comes) (?:back|up)(?: again)?`),
 
 	// Pods and agents.
 	p(`(?:.* )?(?:without|no) SIGTERM(?: .*)?`, func(s *sentence, m []string) { s.down(s.named(m[0])) }),
@@ -60,7 +61,7 @@ var phrases = []phrase{
 		s.down(s.whose(m))
 		s.pod(s.unit, true)
 	}),
-	p(`in place|is started again|(?:the )?(?:charm container|agent)(?: of (?:UNIT|(?:the |a )?(?:old |non-)?(?:pod|leader|unit)))? (?:restarts|(?:is |comes )up again|starts again|(?:is )?started again|is restarted)(?: in place)?|dies and is started again`,
+	p(`in place|is started again|(?:the )?(?:charm container|agent)(?: of (?:UNIT|(?:the |a )?(?:old |non-)?(?:pod|leader|unit)))? (?:restarts|(?:is |comes )?(?:up|back|back up)(?: again)?|starts again|(?:is )?(?:re)?started(?: again)?)(?: in place)?|dies and is started again`,
 		func(s *sentence, m []string) { s.pod(s.whose(m), false) }),
 	p(`(?:the )?charm container(?: of UNIT)? dies and is started again`, func(s *sentence, m []string) { s.pod(s.whose(m), false) }),
 	p(`(?:its |the )?agent(?: of UNIT)? starts`, func(s *sentence, m []string) { s.pod(s.whose(m), true) }),
@@ -107,7 +108,7 @@ var phrases = []phrase{
 			s.ok(fmt.Errorf("cannot read input: what is dying?"))
 		}
 	}),
-	p(`(?:(?:and )?(?:the )?(?:unit|leader) )?(?:UNIT )?(?:is )?(?:set )?dying(?: too)?|(?:the )?unit (?:is )?set dying|(?:the )?(?:unit|leader)(?: UNIT)? (?:is )?(?:removed|scaled down)|(?:scale-down of|remove-unit) UNIT`,
+	p(`(?:(?:and )?(?:the )?(?:unit|leader) )?(?:UNIT )?(?:is )?(?:set )?dying(?: too)?|(?:the )?unit (?:is )?set dying|(?:the )?(?:unit|leader)(?: UNIT)? (?:is )?(?:removed|scaled down)|UNIT (?:is )?scaled down|(?:scale-down of|remove-unit) UNIT`,
 		func(s *sentence, m []string) { s.dies(s.whose(m)) }),
 	p(`(?:juju )?scale-?(?:application)?(?: KEY)?(?: \d+ ->| to)? (\d+)|(?:application )?KEY (?:is )?scaled (?:up |down )?(?:from \d+ )?to (\d+)`, func(s *sentence, m []string) {
 		n, _ := strconv.Atoi(m[2] + m[4])
@@ -130,7 +131,7 @@ var phrases = []phrase{
 	}),
 
 	// Leadership.
-	p(`leadership(?: (?:moves|goes|passes))?(?: from)? UNIT (?:->|to) UNIT(?: (?:->|and back to|and back) ?UNIT?)?(?: and back)?`, func(s *sentence, m []string) {
+	p(`(?:leadership|(?:the )?lease)(?: (?:moves|goes|passes))?(?: from)? UNIT (?:->|to) UNIT(?: (?:->|and back to|and back) ?UNIT?)?(?: and back)?`, func(s *sentence, m []string) {
 		s.lead(m[2])
 		if back := strings.Contains(m[0], "back"); m[3] != "" || back {
 			s.lead(m[1])
@@ -152,6 +153,15 @@ var phrases = []phrase{
 		}
 		s.lead(s.another())
 	}),
+	p(`leadership (?:moves|goes|is taken|taken) away(?: from UNIT)?|UNIT (?:is no longer|is not) (?:the )?leader(?: any more)?`, func(s *sentence, m []string) {
+		s.whose(m)
+		if to := unitName.FindString(s.notes); to != "" {
+			s.lead(to)
+			return
+		}
+		s.lead(s.another())
+	}),
+	p(`leadership (?:is )?(?:taken(?: over)?|claimed) by UNIT|UNIT (?:takes(?: over)?|claims) (?:the )?leadership|UNIT leads|(?:the )?leader is now UNIT`, func(s *sentence, m []string) { s.lead(s.whose(m)) }),
 	p(`leadership (?:is )?gained and lost(?: again)?|(?:UNIT )?(?:becomes leader|gains leadership) and loses (?:it|leadership)(?: again)?`, func(s *sentence, m []string) {
 		before := s.m.Leader("pulsar")
 		s.lead(s.whose(m))
@@ -173,7 +183,7 @@ var phrases = []phrase{
 	}),
 	p(`lost(?: again)?`, func(s *sentence, m []string) { s.lead(s.another()) }),
 	p(`(?:re)?gained(?: again)?`, func(s *sentence, m []string) { s.lead(s.unit) }),
-	p(`(?:its|the|UNIT's) lease (?:ends|expires)|(?:the )?lease of UNIT (?:ends|expires)|(?:the )?lease of the (?:dead |dying )?leader (?:ends|expires)|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
+	p(`(?:(?:its|the|UNIT's) )?lease (?:ends|expires|runs out)|(?:the )?lease of UNIT (?:ends|expires)|(?:the )?lease of the (?:dead |dying )?leader (?:ends|expires)|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
 
 	// The operator.
 	p(`(?:juju )?config(?:uration)? PAIRS(?: again)?(?: and (?:then )?(?:back|back again|reset)(?: to PAIRS)?)?`, func(s *sentence, m []string) {
@@ -200,7 +210,7 @@ var phrases = []phrase{
 		charm.Revision++
 		s.ok(s.m.Refresh("pulsar", &charm, nil))
 	}),
-	p(`charm revision \d+|CharmModifiedVersion \d+|label \S+|consumed with label \S+|at revision \d+`, nothing),
+	remark(`charm revision \d+|CharmModifiedVersion \d+|label \S+|consumed with label \S+|at revision \d+`),
 	p(`revision (\d+)`, func(s *sentence, m []string) { // of a secret, else of the charm
 		if s.consumed("") != "" || s.lastSecret != "" {
 			s.revises(m[0], m[1])
@@ -292,6 +302,7 @@ var phrases = []phrase{
 			s.m.markObsolete(sec, sec.revision(number))
 		}
 	}),
+	p(`(?:the )?latest revision of (?:the )?(?:secret )?ID is(?: now)? (\d+)`, func(s *sentence, m []string) { s.revises(m[0], m[2]) }),
 	p(`(?:(?:the )?(?:owner|UNIT|KEY)(?: of (?:secret )?ID)? (?:makes|creates|writes|adds|publishes) )?(?:the )?(?:two |three )?(?:secret |new |latest |more |further )*(?:ID (?:gets|has) )?revisions? ((?:\d+(?:, | and )?)+)(?: of (?:the )?(?:secret )?(?:ID|secret))?(?: (?:is |are )?(?:made|created|added|published|written|appears?|comes?|there|to see))?(?: (?:while|meanwhile|in) .*)?`,
 		func(s *sentence, m []string) { s.revises(m[0], m[5]) }),
 	p(`(?:the )?secret(?: ID)? (?:changes|(?:gets|has) a new revision|is updated)(?: again)?|a (?:new|further) revision(?: of (?:secret )?ID)?`, func(s *sentence, m []string) {
@@ -306,7 +317,7 @@ var phrases = []phrase{
 	// Relations.
 	p(`(?:a )?(?:new |second |third |further )?(?:the )?relations? (?:to |with )?(db|zk)(?::[a-z]+)?(?: (?:to|between|of|with) (?:pulsar|db|zk)(?: and (?:pulsar|db|zk))?)? (?:is |are )?(?:added|created)(?: again)?(?: with (.*))?|(?:juju )?(?:integrate|relate) (?:pulsar )?(db|zk)(?: pulsar)?`,
 		func(s *sentence, m []string) { s.added(m[1]+m[3], m[2]+" "+s.notes) }),
-	p(`(?:juju )?(?:integrate|relate) ENDS|(?:the )?(?:relation )?ENDS (?:is |are )?(?:added|created|related|integrated)|(?:a |the )?relation(?: db| zk)? (?:is )?(?:added|created) between ENDS`,
+	p(`(?:juju )?(?:integrate|relate) ENDS|(?:the )?(?:relation )?ENDS (?:is |are )?(?:added|created|related|integrated)|(?:a |the )?relation(?: db| zk)? (?:is )?(?:added|created)(?: between|:) ENDS`,
 		func(s *sentence, m []string) {
 			name := "db"
 			if strings.Contains(m[0], "zk") {
@@ -316,8 +327,8 @@ var phrases = []phrase{
 		}),
 	p(`(?:a )?new relation (db|zk)(?: with (.*))?`, func(s *sentence, m []string) { s.added(m[1], m[2]+" "+s.notes) }),
 	p(`relation (db|zk) with (.*?) (?:is )?added`, func(s *sentence, m []string) { s.added(m[1], m[2]+" "+s.notes) }),
-	p(`(?:the )?relation (db|zk) (?:is )?(?:being )?(?:removed|dying|set dying)(?: again)?|(?:juju )?remove-relation(?: (?:pulsar )?(db|zk))?`, func(s *sentence, m []string) {
-		if name := m[1] + m[2]; name != "" {
+	p(`(?:the )?(?:relation (db|zk)|(db|zk) relation|relation) (?:is )?(?:being )?(?:removed|dying|set dying)(?: again)?|(?:juju )?remove-relation(?: (?:pulsar )?(db|zk))?`, func(s *sentence, m []string) {
+		if name := m[1] + m[2] + m[3]; name != "" {
 			s.endpoint = name
 		}
 		if s.endpoint == "" {
@@ -326,7 +337,7 @@ var phrases = []phrase{
 		s.removed = true
 		s.ok(s.m.RemoveRelation("pulsar:"+s.endpoint, s.endpoint))
 	}),
-	p(`no (?:remote )?(?:unit|app|application).*`, nothing),
+	remark(`no (?:remote )?(?:unit|app|application).*`),
 	p(`(?:all )?remote units (?:leave|are gone)(?: .*)?`, func(s *sentence, m []string) {
 		for _, rel := range s.m.rels {
 			if rel.peer() || rel.Life == alive {
@@ -357,7 +368,7 @@ var phrases = []phrase{
 		s.owner, s.endpoint = m[1], endpoint(m[1])
 		s.leaves(m[1], s.endpoint)
 	}),
-	p(`departure announced`, nothing),
+	remark(`departure announced`),
 	v(`(?:leaves|departs)(?: again)?`, func(s *sentence, m []string) { s.leaves(s.owner, endpoint(s.owner)) }),
 	v(`(?:is |being )?(?:gone|removed)`, func(s *sentence, m []string) { s.gone(s.owner, endpoint(s.owner)) }),
 	p(`(?:both|all)(?: remote)? units leave|(?:the )?remote unit (?:leaves|departs|is gone)(?: too)?`, func(s *sentence, m []string) {
@@ -393,7 +404,7 @@ var phrases = []phrase{
 	// Databags.
 	p(`(?:(?:(?:the )?(?:peer )?UNIT|it) )?(?:writes?|sets?|reverts?(?: to)?|changes(?: it)?(?: back)?(?: to)?)(?: back)?(?: PAIRS)?(?: and APPDATA PAIRS)?(?: (?:in one (?:commit|transaction)|again|once more|back))?(?: and (?:then )?back to PAIRS)?`,
 		func(s *sentence, m []string) { s.wrote(m[1], m[2], m[3], m[4]) }),
-	p(`(?:UNIT writes (?:the )?)?same (?:data|content|value)s?(?: again)?`, nothing),
+	remark(`(?:UNIT writes (?:the )?)?same (?:data|content|value)s?(?: again)?`),
 	p(`(?:reverts?|undoes|takes back)(?: it| that| the write)?`, func(s *sentence, m []string) { s.undo() }),
 	p(`LEADER (?:writes|sets|changes) PAIRS`, func(s *sentence, m []string) { s.wroteApp(s.appOwner(m[0]), m[1]) }),
 	p(`UNIT:? PAIRS`, func(s *sentence, m []string) { s.wrote(m[1], m[2], "", "") }),
@@ -406,14 +417,20 @@ var phrases = []phrase{
 				s.wroteApp(owner, m[6])
 			}
 		}),
-	p(`(?:(?:LEADER|(?:the )?(?:remote leader|remote app(?:lication)?|leader|UNIT|KEY)) )?(?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:keys? of )?(?:its |the )?(?:(?:remote |peer )?APPDATA|whole APPDATA)(?: (?:again|KEY))?|(?:the )?(?:remote |peer |db )?APPDATA (?:is )?(?:emptied|cleared|removed|deleted|becomes empty|empty|(?:is |becomes )?(?:\{\}|map\[\]))(?: again)?|(?:UNIT|KEY|remote leader|remote app) (?:removes|deletes|unsets) KEY from (?:its |the )?APPDATA`,
+	p(`(?:(?:LEADER|(?:the )?(?:remote leader|remote app(?:lication)?|leader|UNIT|KEY)) )?(?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:keys? of )?(?:its |the )?(?:(?:remote |peer )?APPDATA|whole APPDATA)(?: (?:again|KEY))?|(?:the )?(?:remote |peer |db )?APPDATA (?:is )?(?:emptied|cleared|removed|deleted|becomes empty|empty|(?:is |becomes )?(?:\{\}|map\[\]))(?: again)?|LEADER (?:writes (?:an )?empty APPDATA|sets (?:its |the )?APPDATA to (?:\{\}|empty|nothing))|(?:UNIT|KEY|remote leader|remote app) (?:removes|deletes|unsets) KEY from (?:its |the )?APPDATA`,
 		func(s *sentence, m []string) { s.emptied(s.appOwner(m[0]), "") }),
-	p(`(?:the )?UNIT (?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:unit )?(?:databag|bag|data|keys)(?: again)?`, func(s *sentence, m []string) { s.emptied(m[1], "") }),
-	p(`(?:the )?UNIT (?:removes|deletes|unsets|clears) (?:the )?(?:key )?KEY(?: again)?`, func(s *sentence, m []string) { s.emptied(m[1], m[2]) }),
+	p(`(?:the )?(?:remote |peer |db )?APPDATA KEY(?:=\S*)? (?:is )?(?:removed|deleted|unset)`, func(s *sentence, m []string) { s.emptied(s.appOwner(m[0]), m[1]) }),
+	p(`(?:unit )?(?:data|key) KEY of UNIT (?:is )?(?:removed|deleted|unset)`, func(s *sentence, m []string) { s.emptied(m[2], m[1]) }),
+	p(`(?:the )?UNIT (?:removes|deletes|empties|clears|unsets) (?:its |the |all )?(?:unit )?(?:databag|bag|data|keys)(?: again)?|(?:(?:the )?(?:unit )?(?:databag|bag|data) of UNIT|UNIT's (?:databag|bag|data)) (?:is )?(?:emptied|cleared)`, func(s *sentence, m []string) { s.emptied(m[1]+m[2]+m[3], "") }),
+	p(`(?:the )?UNIT (?:removes|deletes|unsets|clears) (?:the |its )?(?:key )?KEY(?: again)?|UNIT sets KEY to (?:the )?empty(?: string)?`, func(s *sentence, m []string) { s.emptied(m[1]+m[3], m[2]+m[4]) }),
 	p(`LEADER (?:removes|deletes|unsets|clears|empties) (?:its |the )?(?:only |last )?(?:app(?:lication)? )?(?:key )?KEY|LEADER sets KEY to (?:the )?empty(?: string)?`, func(s *sentence, m []string) {
 		s.emptied(s.appOwner(m[0]), m[1]+m[2])
 	}),
 	p(`(?:each|with|unit data) PAIRS`, func(s *sentence, m []string) {
+		if len(s.remote) == 0 {
+			s.wrote("", m[1], "", "")
+			return
+		}
 		for _, unit := range s.remote {
 			s.writes(unit, endpoint(unit), pairsOf(m[1]))
 		}

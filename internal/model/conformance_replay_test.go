@@ -30,8 +30,9 @@ type replay struct {
 	bootN   int
 	waiting map[int][]*ending // index of a hook → hooks that end with it
 
-	lastSecret string // spoken of
-	skipping   bool   // each failed hook is resolved without a retry
+	unread     []string // words of inputs
+	lastSecret string   // spoken of
+	skipping   bool     // each failed hook is resolved without a retry
 }
 
 type ending struct {

@@ -73,7 +73,8 @@ var unfinished = map[string]string{
 }
 
 // TestConformance replays traces of the real uniter. Their inputs are read as
-// sentences, so that a new file in the folder needs no code. Each hook that
+// sentences, so that a new file in the folder needs no code; words that are not
+// understood do nothing, and a failure names them. Each hook that
 // the uniter ran must be among the model's next hooks at that moment, in the
 // same context and with the same databags; the model must offer nothing beside
 // it but what Juju orders at random; and where the uniter ended idle the model
@@ -309,6 +310,9 @@ func explain(tr *trace, hooks []traceHook, inputs []input, orderOnly bool) error
 			boots: make(map[string]string), waiting: make(map[int][]*ending),
 		}
 		r.play()
+		if r.problem != nil && len(r.unread) > 0 {
+			r.problem.err = fmt.Errorf("%w; not read: %s", r.problem.err, strings.Join(r.unread, ", "))
+		}
 		return r.problem
 	}
 	first := attempt(nil)
