@@ -282,7 +282,7 @@ func (s *sentence) wrote(unit, pairs, appPairs, back string) {
 	s.owner, s.endpoint = unit, endpoint(unit)
 	data := pairsOf(pairs)
 	if pairs == "" {
-		data = s.learnUnit(unit, s.endpoint)
+		data = s.orUnseen(s.learnUnit(unit, s.endpoint), unit, s.endpoint)
 	}
 	s.undo = s.undoing(unit, s.endpoint)
 	s.writes(unit, s.endpoint, data)
@@ -336,7 +336,7 @@ func (s *sentence) appOwner(text string) string {
 func (s *sentence) wroteApp(owner, pairs string) {
 	data := pairsOf(pairs)
 	if pairs == "" {
-		data = s.learnApp(owner, endpoint(owner))
+		data = s.orUnseen(s.learnApp(owner, endpoint(owner)), owner, endpoint(owner))
 	}
 	s.undo = s.undoing(owner, endpoint(owner))
 	s.writes(owner, endpoint(owner), data)

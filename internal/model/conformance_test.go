@@ -125,13 +125,14 @@ func TestMissingHooks(t *testing.T) {
 		"10d-killed-in-mid-hook":              {9},
 		"13-update-status":                    {11, 16},
 		"14-actions-queued":                   {18},
+		"16a-everything-at-once-alive":        {34, 35},
 	} {
 		for _, n := range missing {
 			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
 				t.Parallel()
 				recorded := readTrace(t, "testdata/traces/"+name+".json")
-				hooks := slices.DeleteFunc(slices.Clone(recorded.Hooks), func(h traceHook) bool { return h.N == n })
-				if explain(recorded, hooks, recorded.Inputs, false) == nil {
+				recorded.Hooks = slices.DeleteFunc(recorded.Hooks, func(h traceHook) bool { return h.N == n })
+				if explain(recorded, recorded.Hooks, recorded.Inputs, false) == nil {
 					t.Error("it was accepted")
 				}
 			})

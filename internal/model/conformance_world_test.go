@@ -365,6 +365,21 @@ func (r *replay) learnApp(owner, endpoint string) map[string]string {
 	return map[string]string{}
 }
 
+var unchanged = regexp.MustCompile(`\b(?:same|no change|no-op|unchanged|nothing|without (?:any )?change|as before)`)
+
+// orUnseen is what was learnt of a write, or a made-up one if no hook from this
+// input on reads the databag: it was written, so that a hook would have to come.
+func (r *replay) orUnseen(data map[string]string, owner, endpoint string) map[string]string {
+	seen := func(h traceHook) bool {
+		about := text(h.RemoteUnit) == owner || text(h.RemoteApp) == owner
+		return h.After > r.at && (about && strings.HasPrefix(h.Relation, endpoint+":") || h.Relation == "" && len(h.RemoteData)+len(h.RemoteAppData) > 0)
+	}
+	if len(data) > 0 || unchanged.MatchString(r.inputs[r.at].What) || slices.ContainsFunc(r.trace.Hooks, seen) {
+		return data
+	}
+	return map[string]string{"unseen": "yes"}
+}
+
 // unsaid is data without the keys that a later sentence before the hook says
 // are written.
 func (r *replay) unsaid(h traceHook, data map[string]string, saying string) map[string]string {
