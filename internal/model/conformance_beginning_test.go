@@ -49,8 +49,10 @@ var openings = []opening{
 	// Another application's units are those whose hooks the trace has.
 	o(`(?:an? )?(?:remote )?(?:applications? )?(?:db|zk) (?:is )?(?:deployed |created )?(?:\()?(?:with )?COUNT (?:real )?units?(?: each)?(?:\))?(?: (?:deployed|created))?(?: at once)?`, func(*beginning, []string) {}),
 	o(`(?:both |all )?(?:sides|applications) (?:are )?real|both (?:applications )?(?:with|have) real (?:agents|uniters|units)`, func(*beginning, []string) {}),
-	o(`(?:the )?leaders (?:are )?(pulsar/\d+) and [a-z]+/\d+|(?:the )?leaders (?:are )?[a-z]+/\d+ and (pulsar/\d+)`, func(b *beginning, m []string) { b.leader = m[1] + m[2] }),
-	o(`(?:the )?leader(?: is)? (?:db|zk)/\d+`, func(*beginning, []string) {}),
+	o(`(?:the )?leaders (?:are )?(pulsar/\d+) and ([a-z]+/\d+)|(?:the )?leaders (?:are )?([a-z]+/\d+) and (pulsar/\d+)`, func(b *beginning, m []string) {
+		b.leader, b.other = m[1]+m[4], m[2]+m[3]
+	}),
+	o(`(?:the )?leader(?: is)? ((?:db|zk)/\d+)`, func(b *beginning, m []string) { b.other = m[1] }),
 	o(`(?:relation (db|zk)(?: (?:between|of|joins) .*)?|(?:they are |both )?(?:integrated|related)(?: (?:over|by|through) (db|zk))?)(?: (?:exists|is there|added))?`, func(b *beginning, m []string) {
 		name := m[1] + m[2]
 		if name == "" {
@@ -148,7 +150,13 @@ func (r *replay) complete(b *beginning) {
 	named := b.unit != ""
 	for _, h := range r.trace.Hooks {
 		unit := r.trace.who(h)
-		if h.After > 1 || app(unit) != "pulsar" {
+		if h.After > 1 {
+			continue
+		}
+		if app(unit) != "pulsar" {
+			if b.other == "" && h.Hook == "leader-elected" {
+				b.other = unit
+			}
 			continue
 		}
 		if !named && h.Hook == "install" {

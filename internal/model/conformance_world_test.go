@@ -15,6 +15,7 @@ type beginning struct {
 	unit       string
 	leader     string // empty: the first unit, unless the sentence says nobody
 	unled      bool
+	other      string   // the leader of the other application, if it is named
 	units      int      // of the application, at least
 	peers      []string // members of the peer relation that are not real
 	peer       bool
@@ -34,17 +35,15 @@ type related struct {
 	data     map[string]string
 }
 
-// charm is the recorder's charm.
-func (r *replay) charm(peer bool) *Charm {
+// charm is the recorder's charm, which each of its applications has.
+func (r *replay) charm(name string, peer bool, endpoints ...Endpoint) *Charm {
 	charm := &Charm{
-		Name:       "pulsar",
+		Name:       name,
 		Containers: []Container{{Name: "sidecar"}, {Name: "workload"}},
-		Endpoints: []Endpoint{
-			{Name: "db", Role: Requirer, Interface: "db"}, {Name: "zk", Role: Requirer, Interface: "zk"},
-		},
-		Storage: []StorageSpec{{Name: "data", MaxCount: -1}, {Name: "log", MaxCount: -1}},
-		Options: map[string]Option{"a": {Type: "int"}, "b": {Type: "string"}},
-		Actions: map[string]ActionSpec{"act-one": {}, "act-two": {}, "act-three": {}},
+		Endpoints:  endpoints,
+		Storage:    []StorageSpec{{Name: "data", MaxCount: -1}, {Name: "log", MaxCount: -1}},
+		Options:    map[string]Option{"a": {Type: "int"}, "b": {Type: "string"}},
+		Actions:    map[string]ActionSpec{"act-one": {}, "act-two": {}, "act-three": {}},
 	}
 	if peer {
 		charm.Endpoints = append(charm.Endpoints, Endpoint{Name: "peers", Role: Peer, Interface: "peers"})
@@ -61,13 +60,17 @@ func (r *replay) begin(b *beginning) {
 	for _, unit := range append(slices.Clone(b.peers), b.unit) {
 		b.units = max(b.units, juju.Ordinal(unit)+1)
 	}
-	r.ok(r.m.Deploy(DeployArgs{App: "pulsar", Charm: r.charm(b.peer), Units: b.units}))
+	own := r.charm("pulsar", b.peer, Endpoint{Name: "db", Role: Requirer, Interface: "db"}, Endpoint{Name: "zk", Role: Requirer, Interface: "zk"})
+	r.ok(r.m.Deploy(DeployArgs{App: "pulsar", Charm: own, Units: b.units}))
 	for _, name := range []string{"db", "zk"} {
-		remote := &Charm{
-			Name: name, Endpoints: []Endpoint{{Name: r.remoteEndpoint(name), Role: Provider, Interface: name}},
-			Containers: []Container{{Name: "workload"}},
-		}
+		peer := slices.ContainsFunc(r.trace.Hooks, func(h traceHook) bool {
+			return app(h.Unit) == name && h.Hook == "peers-relation-created"
+		})
+		remote := r.charm(name, peer, Endpoint{Name: r.remoteEndpoint(name), Role: Provider, Interface: name})
 		r.ok(r.m.Deploy(DeployArgs{App: name, Charm: remote, Units: 3}))
+	}
+	if b.other != "" {
+		r.elect(app(b.other), b.other)
 	}
 	if b.leader != "" || b.unled {
 		r.elect("pulsar", b.leader)

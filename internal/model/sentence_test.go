@@ -165,8 +165,8 @@ func TestBeginnings(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]beginning{
 		"unit pulsar/0 created (leader), relation db with db/0 and db/1, storage data/0; agent starts":                                                                       {unit: "pulsar/0", leader: "pulsar/0", storages: []string{"data/0"}},
-		"application pulsar deployed with 2 units at once, leader pulsar/0, peer relation true; application db deployed with 2 units at once, leader db/0; all agents start": {unit: "pulsar/0", leader: "pulsar/0", units: 2, peer: true},
-		"applications pulsar and db deployed with 2 units each, leaders pulsar/0 and db/0, relation db between them; all agents start":                                       {unit: "pulsar/0", leader: "pulsar/0", units: 2},
+		"application pulsar deployed with 2 units at once, leader pulsar/0, peer relation true; application db deployed with 2 units at once, leader db/0; all agents start": {unit: "pulsar/0", leader: "pulsar/0", other: "db/0", units: 2, peer: true},
+		"applications pulsar and db deployed with 2 units each, leaders pulsar/0 and db/0, relation db between them; all agents start":                                       {unit: "pulsar/0", leader: "pulsar/0", other: "db/0", units: 2},
 		"unit pulsar/1 created, leader is pulsar/1, peer relation with members [pulsar/0 pulsar/2], peer app data map[token:1]; agent starts":                                {unit: "pulsar/1", leader: "pulsar/1", peer: true, peers: []string{"pulsar/0", "pulsar/2"}, peerApp: map[string]string{"token": "1"}},
 		"unit pulsar/2 created; peers pulsar/0 (leader), pulsar/1 with app data; db with db/0, app data; containers up; agent starts":                                        {unit: "pulsar/2", leader: "pulsar/0", peer: true, peers: []string{"pulsar/0", "pulsar/1"}},
 	} {
