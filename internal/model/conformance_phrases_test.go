@@ -161,7 +161,7 @@ var phrases = []phrase{
 		}
 		s.lead(s.another())
 	}),
-	p(`leadership (?:is )?(?:taken(?: over)?|claimed) by UNIT|UNIT (?:takes(?: over)?|claims) (?:the )?leadership|UNIT leads|(?:the )?leader is now UNIT`, func(s *sentence, m []string) { s.lead(s.whose(m)) }),
+	p(`leadership (?:is )?(?:taken(?: over)?|claimed) by UNIT|UNIT (?:takes(?: over)?|claims) (?:the )?leadership|UNIT (?:leads|gets (?:it|the lease))|(?:the )?leader is now UNIT`, func(s *sentence, m []string) { s.lead(s.whose(m)) }),
 	p(`leadership (?:is )?gained and lost(?: again)?|(?:UNIT )?(?:becomes leader|gains leadership) and loses (?:it|leadership)(?: again)?`, func(s *sentence, m []string) {
 		before := s.m.Leader("pulsar")
 		s.lead(s.whose(m))
@@ -183,7 +183,7 @@ var phrases = []phrase{
 	}),
 	p(`lost(?: again)?`, func(s *sentence, m []string) { s.lead(s.another()) }),
 	p(`(?:re)?gained(?: again)?`, func(s *sentence, m []string) { s.lead(s.unit) }),
-	p(`(?:(?:its|the|UNIT's) )?lease (?:ends|expires|runs out)|(?:the )?lease of UNIT (?:ends|expires)|(?:the )?lease of the (?:dead |dying )?leader (?:ends|expires)|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
+	p(`(?:(?:its|the|UNIT's) )?lease (?:ends|expires|runs out)|(?:the )?lease of (?:UNIT|the (?:dead |dying )?leader) (?:ends|expires|runs out)|nobody leads|no leader`, func(s *sentence, m []string) { s.ok(s.m.SetLeader("pulsar", "")) }),
 
 	// The operator.
 	p(`(?:juju )?config(?:uration)? PAIRS(?: again)?(?: and (?:then )?(?:back|back again|reset)(?: to PAIRS)?)?`, func(s *sentence, m []string) {

@@ -171,7 +171,7 @@ func TestWordings(t *testing.T) {
 			"relation db removed, db/0 leaves": {"juju remove-relation; remote unit leaves", "db relation removed with db/0 in it, which leaves"},
 		},
 		"21b-dying-leader": {
-			"its lease ends: pulsar/0 is leader": {"controller: lease of pulsar/1 expires, pulsar/0 becomes leader"},
+			"its lease ends: pulsar/0 is leader": {"controller: lease of pulsar/1 expires, pulsar/0 becomes leader", "lease of pulsar/1 runs out, pulsar/0 gets it"},
 		},
 		"22a-two-real-applications": {
 			"application pulsar deployed with 1 units at once, leader pulsar/0, peer relation false; all agents start": {
