@@ -239,7 +239,7 @@ func (m *Model) workload(u *unit) juju.Status {
 	case u.inError():
 		return u.AgentSays.Status
 	case u.lost() && u.Workload.Name != "terminated":
-		return juju.Status{Name: juju.Unknown, Message: fmt.Sprintf("agent lost, see %q", "juju show-status-log "+u.Name)}
+		return juju.Status{Name: juju.Unknown, Message: fmt.Sprintf("agent lost, see 'juju show-status-log %s'", u.Name)}
 	}
 	return u.Workload.Status
 }
