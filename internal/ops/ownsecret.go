@@ -70,9 +70,16 @@ type OwnSecret struct {
 	// Rotates is when the next secret-rotate is due; zero for none.
 	Rotates time.Time
 
-	unit    *Unit
-	added   map[string]Secret // content of a secret that this hook has made
-	readers []string          // tags
+	unit   *Unit
+	added  map[string]Secret // content of a secret that this hook has made
+	grants []grant
+}
+
+// grant is who may read a secret.
+type grant struct {
+	tag      string // of an application or a unit
+	scope    string // tag of the relation, if Juju told of the grant
+	relation string // its id, if this hook granted
 }
 
 // EnsureSecret makes the secret be as it should: it is made if the owner has
@@ -191,7 +198,7 @@ func (u *Unit) OwnSecret(ctx context.Context, ref SecretRef) (*OwnSecret, bool, 
 		s.Rotate = RotateNever
 	}
 	for _, access := range info.Access {
-		s.readers = append(s.readers, access.Target)
+		s.grants = append(s.grants, grant{tag: access.Target, scope: access.Scope})
 	}
 	u.owned[s.ID] = s
 	return s, true, nil
@@ -300,13 +307,13 @@ func (s *OwnSecret) Grant(ctx context.Context, relation *Relation, unit string) 
 	if unit != "" {
 		tag = juju.UnitTag(unit)
 	}
-	if slices.Contains(s.readers, tag) {
+	if slices.ContainsFunc(s.grants, func(g grant) bool { return g.tag == tag }) {
 		return nil
 	}
 	if err := s.unit.tools.SecretGrant(ctx, s.ID, relation.ID, unit); err != nil {
 		return fmt.Errorf("cannot grant secret %s to relation %s: %w", s.ID, relation.ID, err)
 	}
-	s.readers = append(s.readers, tag)
+	s.grants = append(s.grants, grant{tag: tag, relation: relation.ID})
 	return nil
 }
 
@@ -323,11 +330,60 @@ func (s *OwnSecret) revoke(ctx context.Context, from hooktool.SecretRevocation, 
 	if err := s.unit.tools.SecretRevoke(ctx, s.ID, from); err != nil {
 		return fmt.Errorf("cannot revoke secret %s from %s: %w", s.ID, tag, err)
 	}
-	s.readers = slices.DeleteFunc(s.readers, func(reader string) bool { return reader == tag })
+	s.grants = slices.DeleteFunc(s.grants, func(g grant) bool { return g.tag == tag })
 	return nil
 }
 
-func applicationTag(app string) string { return "application-" + app }
+// revokeApplication ends a grant to a whole application. In a hook of any
+// relation Juju (3.6) takes that for given and refuses an application: there
+// the relation that the grant is of is named.
+func (s *OwnSecret) revokeApplication(ctx context.Context, app string, g grant) error {
+	env := s.unit.env
+	if env.RelationID == "" {
+		return s.revoke(ctx, hooktool.SecretRevocation{App: app}, g.tag)
+	}
+	id := g.relation
+	if id == "" {
+		var err error
+		if id, err = s.unit.relationOf(ctx, app, g.scope); err != nil {
+			return err
+		}
+	}
+	if id == "" && (env.RemoteApp == app || env.RemoteApp == "") {
+		id = env.RelationID // perhaps over, and none of the listed
+	}
+	if id == "" {
+		s.unit.log.Info("cannot revoke a secret in the hook of another relation: left to a later hook", "secret", s.ID, "reader", g.tag)
+		return nil
+	}
+	return s.revoke(ctx, hooktool.SecretRevocation{Relation: id}, g.tag)
+}
+
+// relationOf finds the id of the relation with an application that has a tag,
+// which is made of its endpoints, such as "relation-web.db#postgres.server";
+// "" if there is none.
+func (u *Unit) relationOf(ctx context.Context, app, tag string) (id string, err error) {
+	for end := range strings.SplitSeq(strings.TrimPrefix(tag, "relation-"), "#") {
+		owner, endpoint, _ := strings.Cut(end, ".")
+		if owner != u.App() || endpoint == "" {
+			continue
+		}
+		relations, err := u.Relations(ctx, endpoint)
+		if err != nil {
+			return "", err
+		}
+		for _, r := range relations {
+			if r.App == app {
+				return r.ID, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+const appTagPrefix = "application-"
+
+func applicationTag(app string) string { return appTagPrefix + app }
 
 // setReaders makes the applications that may read the secret those of the
 // relations. Grants to single units are left alone.
@@ -345,15 +401,9 @@ func (s *OwnSecret) setReaders(ctx context.Context, relations []string) error {
 			}
 		}
 	}
-	for _, tag := range slices.Clone(s.readers) {
-		app, isApp := strings.CutPrefix(tag, "application-")
-		if isApp && want[tag] == nil {
-			from := hooktool.SecretRevocation{App: app}
-			if env := s.unit.env; env.RelationID != "" && (env.RemoteApp == app || env.RemoteApp == "") {
-				// In a relation's hook Juju takes the relation for given.
-				from = hooktool.SecretRevocation{Relation: env.RelationID}
-			}
-			if err := s.revoke(ctx, from, tag); err != nil {
+	for _, g := range slices.Clone(s.grants) {
+		if app, ok := strings.CutPrefix(g.tag, appTagPrefix); ok && want[g.tag] == nil {
+			if err := s.revokeApplication(ctx, app, g); err != nil {
 				return err
 			}
 		}

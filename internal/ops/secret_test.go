@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/model"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 )
@@ -244,6 +245,63 @@ func TestEnsureSecret(t *testing.T) {
 				t.Errorf("the second time: %v, wrote %v", err, s.writes())
 			}
 		})
+	}
+}
+
+// A reader that shall read no more does so in every hook, though Juju takes an
+// application's name only outside the hooks of relations.
+func TestRevokeInEveryHook(t *testing.T) {
+	t.Parallel()
+	postgres, mysql := model.SeedGrant{Target: "postgres", Relation: 4}, model.SeedGrant{Target: "mysql", Relation: 5}
+	dbChanged := model.Hook{Hook: juju.Hook{Kind: juju.RelationChanged, Name: "db"}, RelationID: "db:4", RemoteApp: "postgres", RemoteUnit: "postgres/0"}
+	for name, test := range map[string]struct {
+		hook    model.Hook
+		readers []string
+		want    []model.SeedGrant
+		call    string
+	}{
+		"no relation's":         {updateStatus, []string{"db:4"}, []model.SeedGrant{postgres}, "secret-revoke --app mysql -- " + ownID},
+		"of the peers":          {model.Hook{Hook: juju.Hook{Kind: juju.RelationChanged, Name: "cluster"}, RelationID: "cluster:2", RemoteApp: "web", RemoteUnit: "web/0"}, []string{"db:4"}, []model.SeedGrant{postgres}, "secret-revoke -r db:5 -- " + ownID},
+		"of another relation":   {dbChanged, []string{"db:4"}, []model.SeedGrant{postgres}, "secret-revoke -r db:5 -- " + ownID},
+		"of the relation":       {dbChanged, []string{"db:5"}, []model.SeedGrant{mysql}, "secret-revoke -r db:4 -- " + ownID},
+		"of the relation's end": {dbBroken, []string{"db:5"}, []model.SeedGrant{mysql}, "secret-revoke -r db:4 -- " + ownID},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			world := seed()
+			world.Relations = append(world.Relations, model.SeedRelation{ID: 5, Endpoint: "db", App: "mysql", Remote: map[int]map[string]string{0: nil}})
+			world.Secrets[0].Grants = []model.SeedGrant{postgres, mysql}
+			s := newStage(t, world)
+			err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error {
+				_, err := u.EnsureSecret(ctx, ops.SecretSpec{Label: "mine", Readers: test.readers})
+				return err
+			}), test.hook)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{test.call}, s.writes()); diff != "" {
+				t.Errorf("calls that write (-want +got):\n%s", diff)
+			}
+			if secret, _ := s.secret(ownID); !cmp.Equal(test.want, secret.Grants) {
+				t.Errorf("grants are %v, want %v", secret.Grants, test.want)
+			}
+		})
+	}
+}
+
+// A grant of this hook is revoked in it, in the hook of another relation too.
+func TestRevokeWhatWasJustGranted(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, seed())
+	err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error {
+		if _, err := u.EnsureSecret(ctx, ops.SecretSpec{Label: "mine", Readers: []string{"db:4"}}); err != nil {
+			return err
+		}
+		_, err := u.EnsureSecret(ctx, ops.SecretSpec{Label: "mine", Readers: []string{}})
+		return err
+	}), model.Hook{Hook: juju.Hook{Kind: juju.RelationChanged, Name: "cluster"}, RelationID: "cluster:2", RemoteApp: "web", RemoteUnit: "web/0"})
+	if secret, _ := s.secret(ownID); err != nil || len(secret.Grants) > 0 {
+		t.Errorf("%v, grants are %v", err, secret.Grants)
 	}
 }
 
