@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,6 +218,58 @@ func TestGarbageAnswers(t *testing.T) {
 	}
 }
 
+// JSON that no agent prints is no answer: a charm would take null for not
+// leading, for no relations, for a storage at "".
+func TestEmptyAnswers(t *testing.T) {
+	t.Parallel()
+	legal := map[string][]string{ // by test, what an agent may print
+		"no config": {"{}"}, "config": {"{}"}, "all config": {"{}"}, "action parameters": {"{}", "null"},
+		"leader settings": {"{}"}, "network": {"{}"}, "network of a relation": {"{}"}, "credential": {"{}"},
+		"relation ids": {"[]"}, "relation units": {"[]"}, "units of the hook's relation": {"[]"},
+		"remote application": {`""`, "null"}, "unknown remote application": {`""`, "null"}, "address of the unit": {`""`},
+		"unit databag": {"{}"}, "application databag": {"{}"}, "databag of the hook's relation": {"{}"}, "model of the relation": {"{}"},
+		"state": {"{}", "null"}, "no state": {"{}", "null"}, "open ports": {"[]"}, "open ports by endpoint": {"[]"},
+		"storages": {"[]"}, "all storages": {"[]"}, "secret ids": {"[]", "null"}, "no secret ids": {"[]", "null"},
+		"secret": {"{}"}, "secret by label": {"{}"},
+	}
+	for name, test := range toolTests {
+		if test.answer == "" || test.call[0] == "resource-get" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, answer := range []string{"null", " null\n", "{}", "[]", `""`, `[""]`, "[null]"} {
+				tools := hooktool.New(runnerFunc(func(hooktool.Call) (hooktool.Result, error) {
+					return hooktool.Result{Stdout: []byte(answer)}, nil
+				}))
+				got, err := test.run(t.Context(), tools)
+				if want := slices.Contains(legal[name], strings.TrimSpace(answer)); (err == nil) != want {
+					t.Errorf("answer %s was read as %v, %v", answer, got, err)
+				}
+				if err != nil && !strings.Contains(err.Error(), "cannot read the answer of "+test.call[0]) {
+					t.Errorf("answer %s: error is %v", answer, err)
+				}
+			}
+		})
+	}
+	for answer, names := range map[string][]string{
+		`["pg/0","../x"]`: {"relation units"}, `["../0"]`: {"relation units"}, `["pg"]`: {"relation units"},
+		`{"kind":"filesystem","location":""}`: {"storage"},
+		`{"message":"m"}`:                     {"status", "application status"},
+		`{"application-status":{"units":{}}}`: {"application status"},
+		`{"units":{},"relations":{"db":{}}}`:  {"goal state"},
+	} {
+		tools := hooktool.New(runnerFunc(func(hooktool.Call) (hooktool.Result, error) {
+			return hooktool.Result{Stdout: []byte(answer)}, nil
+		}))
+		for _, name := range names {
+			if got, err := toolTests[name].run(t.Context(), tools); err == nil {
+				t.Errorf("%s: answer %s was read as %v", name, answer, got)
+			}
+		}
+	}
+}
+
 // A databag of a tool that answers with another shape is no databag.
 func TestWrongShapes(t *testing.T) {
 	t.Parallel()
@@ -302,12 +355,15 @@ func TestUnsupported(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			called := false
-			tools := hooktool.New(runnerFunc(func(hooktool.Call) (hooktool.Result, error) {
+			tools := hooktool.New(runnerFunc(func(call hooktool.Call) (hooktool.Result, error) {
 				called = true
 				if test.answer != "" {
 					return hooktool.Result{Code: 1, Stderr: []byte(test.answer)}, nil
 				}
-				return hooktool.Result{Stdout: []byte("null")}, nil
+				if call.Tool == "secret-ids" {
+					return hooktool.Result{Stdout: []byte("[]")}, nil
+				}
+				return hooktool.Result{Stdout: []byte("{}")}, nil
 			}))
 			if test.version != "" {
 				tools = tools.For(version(test.version))

@@ -2,8 +2,11 @@ package hooktool
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 )
 
 // option gives a flag with its value, or nothing for an empty value.
@@ -28,7 +31,16 @@ func (t *Tools) RelationIDs(ctx context.Context, endpoint string) ([]string, err
 // all relation tools, an empty id is the hook's own relation, and a relation
 // that does not exist is ErrRelationGone.
 func (t *Tools) RelationList(ctx context.Context, id string) ([]string, error) {
-	return t.readList(ctx, "relation-list", option("-r", id)...)
+	units, err := t.readList(ctx, "relation-list", option("-r", id)...)
+	if err != nil {
+		return nil, err
+	}
+	for _, unit := range units {
+		if _, _, err := juju.ParseUnit(unit); err != nil {
+			return nil, fmt.Errorf("cannot read the answer of relation-list: %q is not a unit", excerpt(unit))
+		}
+	}
+	return units, nil
 }
 
 // RelationRemoteApp gives the remote application of a relation; its own

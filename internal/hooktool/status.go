@@ -2,6 +2,7 @@ package hooktool
 
 import (
 	"context"
+	"errors"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 )
@@ -25,11 +26,18 @@ type statusAnswer struct {
 
 func (a statusAnswer) status() juju.Status { return juju.Status{Name: a.Status, Message: a.Message} }
 
+var errNoStatus = errors.New("cannot read the answer of status-get: no status")
+
 // StatusGet gives the unit's status.
 func (t *Tools) StatusGet(ctx context.Context) (juju.Status, error) {
 	var answer statusAnswer
-	err := t.read(ctx, &answer, "status-get", "--include-data")
-	return answer.status(), err
+	if err := t.read(ctx, &answer, "status-get", "--include-data"); err != nil {
+		return juju.Status{}, err
+	}
+	if answer.Status == "" {
+		return juju.Status{}, errNoStatus
+	}
+	return answer.status(), nil
 }
 
 // StatusGetApp gives the application's status and those of its units by name.
@@ -40,6 +48,9 @@ func (t *Tools) StatusGetApp(ctx context.Context) (application juju.Status, unit
 	}
 	if err := t.read(ctx, &answer, "status-get", "--include-data", "--application"); err != nil {
 		return juju.Status{}, nil, err
+	}
+	if answer.Application.Status == "" {
+		return juju.Status{}, nil, errNoStatus
 	}
 	units = make(map[string]juju.Status, len(answer.Application.Units))
 	for name, unit := range answer.Application.Units {

@@ -2,6 +2,7 @@ package hooktool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -25,8 +26,13 @@ type Storage struct {
 // there, or not yet, is ErrNotFound.
 func (t *Tools) StorageGet(ctx context.Context, id string) (Storage, error) {
 	var storage Storage
-	err := t.read(ctx, &storage, "storage-get", option("-s", id)...)
-	return storage, err
+	if err := t.read(ctx, &storage, "storage-get", option("-s", id)...); err != nil {
+		return Storage{}, err
+	}
+	if storage.Location == "" {
+		return Storage{}, errors.New("cannot read the answer of storage-get: no location")
+	}
+	return storage, nil
 }
 
 // StorageAdd asks for count more instances of a storage, at the end of the

@@ -1,11 +1,13 @@
 package hooktool
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -73,6 +75,9 @@ func (t *Tools) read(ctx context.Context, into any, tool string, args ...string)
 	if err != nil {
 		return err
 	}
+	if isNull(output) && !mayBeNull(tool, args) {
+		return fmt.Errorf("cannot read the answer of %s: it is null", tool)
+	}
 	if table, ok := into.(*map[string]string); ok {
 		if *table, ok = parseFlat(output); ok {
 			return nil
@@ -85,6 +90,21 @@ func (t *Tools) read(ctx context.Context, into any, tool string, args ...string)
 		return fmt.Errorf("cannot read the answer of %s: %w", tool, err)
 	}
 	return nil
+}
+
+func isNull(output []byte) bool { return string(bytes.TrimSpace(output)) == "null" }
+
+// mayBeNull says whether a tool prints null where another prints [], {} or
+// "". Of secret-ids and state-get it is known (Juju 3.6), of the others it
+// would be no surprise; from any other tool it is no answer.
+func mayBeNull(tool string, args []string) bool {
+	switch tool {
+	case "secret-ids", "state-get", "action-get":
+		return true
+	case "relation-list":
+		return slices.Contains(args, "--app")
+	}
+	return false
 }
 
 func (t *Tools) readMap(ctx context.Context, tool string, args ...string) (map[string]string, error) {
@@ -116,6 +136,9 @@ func (t *Tools) readList(ctx context.Context, tool string, args ...string) ([]st
 	}
 	if answer == nil {
 		answer = []string{}
+	}
+	if slices.Contains(answer, "") {
+		return nil, fmt.Errorf("cannot read the answer of %s: an entry is empty", tool)
 	}
 	return answer, nil
 }
@@ -197,8 +220,8 @@ func (t *Tools) GoalState(ctx context.Context) (GoalState, error) {
 	if err := t.read(ctx, &state, "goal-state"); err != nil {
 		return GoalState{}, err
 	}
-	if state.Units == nil {
-		state.Units = map[string]GoalStatus{}
+	if len(state.Units) == 0 {
+		return GoalState{}, errors.New("cannot read the answer of goal-state: no units, not even this one")
 	}
 	if state.Relations == nil {
 		state.Relations = map[string]map[string]GoalStatus{}

@@ -41,7 +41,7 @@ var toolTests = map[string]struct {
 	},
 	"no config": {
 		run:    func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.ConfigGet(ctx, false) },
-		answer: "null\n",
+		answer: "{}\n",
 		call:   []string{"config-get", "--format=json"},
 		want:   map[string]any{},
 	},
@@ -81,7 +81,7 @@ var toolTests = map[string]struct {
 	},
 	"leader settings": {
 		run:    func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.LeaderGet(ctx) },
-		answer: "null\n",
+		answer: "{}\n",
 		call:   []string{"leader-get", "--format=json"},
 		want:   bag{},
 	},
@@ -168,7 +168,7 @@ var toolTests = map[string]struct {
 		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) {
 			return tools.RelationGet(ctx, "db:1", "pg", true)
 		},
-		answer: "null",
+		answer: "{}",
 		call:   []string{"relation-get", "--format=json", "-r", "db:1", "--app", "--", "-", "pg"},
 		want:   bag{},
 	},
@@ -342,7 +342,7 @@ var toolTests = map[string]struct {
 	},
 	"all storages": {
 		run:    func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.StorageList(ctx, "") },
-		answer: `null`,
+		answer: `[]`,
 		call:   []string{"storage-list", "--format=json"},
 		want:   []string{},
 	},

@@ -10,7 +10,7 @@ import (
 // application and ordinal.
 func ParseUnit(unit string) (application string, ordinal int, err error) {
 	application, number, found := strings.Cut(unit, "/")
-	if !found || application == "" {
+	if !found || !isApplication(application) {
 		return "", 0, fmt.Errorf("cannot parse unit name %q: want <application>/<number>", unit)
 	}
 	ordinal, err = strconv.Atoi(number)
@@ -18,6 +18,17 @@ func ParseUnit(unit string) (application string, ordinal int, err error) {
 		return "", 0, fmt.Errorf("cannot parse unit name %q: want <application>/<number>", unit)
 	}
 	return application, ordinal, nil
+}
+
+// isApplication says whether a name is of an application's letters: those of
+// a name in DNS.
+func isApplication(name string) bool {
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return name != "" && name[0] >= 'a'
 }
 
 // Application is the application of a unit name, or name itself if it is an

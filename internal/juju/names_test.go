@@ -59,7 +59,7 @@ func TestUnitNames(t *testing.T) {
 	if app != "pulsar-client" || ordinal != 10 || err != nil {
 		t.Errorf("ParseUnit = %q, %d, %v", app, ordinal, err)
 	}
-	for _, name := range []string{"", "/", "a/", "/0", "a/-1", "a/+1", "a/00", "a/1/2", "a/1 ", "a/99999999999999999999"} {
+	for _, name := range []string{"", "/", "a/", "/0", "a/-1", "a/+1", "a/00", "a/1/2", "a/1 ", "a/99999999999999999999", "../0", "A/0", "a b/0", "1a/0", "-/0"} {
 		if _, _, err := juju.ParseUnit(name); err == nil {
 			t.Errorf("ParseUnit(%q): no error", name)
 		}
