@@ -313,6 +313,9 @@ func (e Environment) check() error {
 		if endpoint != e.Hook.Name || e.Relation != e.Hook.Name {
 			return fmt.Errorf("JUJU_RELATION is %q and %s is %q in hook %s", e.Relation, relationID, e.RelationID, e.Hook)
 		}
+		if err := e.checkUnits(); err != nil {
+			return err
+		}
 	case e.Hook.workload() && e.Workload != e.Hook.Name:
 		return fmt.Errorf("JUJU_WORKLOAD_NAME is %q in hook %s", e.Workload, e.Hook)
 	case e.Hook.secret() && e.SecretID == "":
@@ -327,6 +330,23 @@ func (e Environment) check() error {
 		return fmt.Errorf("JUJU_NOTICE_ID is %q and JUJU_NOTICE_KEY is %q in hook %s", e.NoticeID, e.NoticeKey, e.Hook)
 	case (e.Hook.Kind == PebbleCheckFailed || e.Hook.Kind == PebbleCheckRecovered) && e.CheckName == "":
 		return fmt.Errorf("JUJU_PEBBLE_CHECK_NAME is not set in hook %s", e.Hook)
+	case (e.Hook.Kind == SecretRemove || e.Hook.Kind == SecretExpired) && e.SecretRevision == 0:
+		return fmt.Errorf("%s is not set in hook %s", secretRevision, e.Hook)
+	}
+	return nil
+}
+
+// checkUnits is check for the units that a relation's hook is about.
+func (e Environment) checkUnits() error {
+	if e.RemoteUnit != "" || e.Hook.Kind == RelationJoined || e.Hook.Kind == RelationDeparted {
+		if _, _, err := ParseUnit(e.RemoteUnit); err != nil {
+			return fmt.Errorf("JUJU_REMOTE_UNIT in hook %s: %w", e.Hook, err)
+		}
+	}
+	if e.DepartingUnit != "" {
+		if _, _, err := ParseUnit(e.DepartingUnit); err != nil {
+			return fmt.Errorf("JUJU_DEPARTING_UNIT in hook %s: %w", e.Hook, err)
+		}
 	}
 	return nil
 }

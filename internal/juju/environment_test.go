@@ -296,6 +296,12 @@ func TestMalformedEnvironment(t *testing.T) {
 		"notice without key":       {[]string{"JUJU_DISPATCH_PATH=hooks/a-pebble-custom-notice", "JUJU_WORKLOAD_NAME=a", "JUJU_NOTICE_ID=1"}, "JUJU_NOTICE_KEY"},
 		"check without name":       {[]string{"JUJU_DISPATCH_PATH=hooks/a-pebble-check-failed", "JUJU_WORKLOAD_NAME=a"}, "JUJU_PEBBLE_CHECK_NAME"},
 		"secret revision of words": {[]string{"JUJU_DISPATCH_PATH=hooks/secret-expired", "JUJU_SECRET_REVISION=two"}, "JUJU_SECRET_REVISION"},
+		"nobody joins":             {append(slices.Clone(relation), "JUJU_DISPATCH_PATH=hooks/db-relation-joined"), "JUJU_REMOTE_UNIT"},
+		"nobody departs":           {append(slices.Clone(relation), "JUJU_DISPATCH_PATH=hooks/db-relation-departed"), "JUJU_REMOTE_UNIT"},
+		"an application changes":   {append(slices.Clone(relation), "JUJU_REMOTE_UNIT=pg"), `unit name "pg"`},
+		"an application departs":   {append(slices.Clone(relation), "JUJU_DISPATCH_PATH=hooks/db-relation-departed", "JUJU_REMOTE_UNIT=pg/0", "JUJU_DEPARTING_UNIT=pg"), "JUJU_DEPARTING_UNIT"},
+		"removal of no revision":   {[]string{"JUJU_DISPATCH_PATH=hooks/secret-remove", "JUJU_SECRET_ID=secret:9m4e2mr0ui3e8a215n4g"}, "JUJU_SECRET_REVISION"},
+		"expiry of no revision":    {[]string{"JUJU_DISPATCH_PATH=hooks/secret-expired", "JUJU_SECRET_ID=secret:9m4e2mr0ui3e8a215n4g"}, "JUJU_SECRET_REVISION"},
 		"secret revision zero":     {[]string{"JUJU_DISPATCH_PATH=hooks/secret-expired", "JUJU_SECRET_REVISION=0"}, "JUJU_SECRET_REVISION"},
 	}
 	for name, test := range tests {
