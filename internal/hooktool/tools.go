@@ -367,9 +367,10 @@ func excerpt(text string) string {
 // well below what the kernel takes as one argument.
 const pieceLimit = 64 << 10
 
-// pieces cuts a text between characters.
+// pieces cuts a text between characters. No program can be given a NUL.
 func pieces(text string) []string {
 	var list []string
+	text = strings.ReplaceAll(text, "\x00", string(utf8.RuneError))
 	for len(text) > pieceLimit {
 		end := pieceLimit
 		for end > pieceLimit-utf8.UTFMax && !utf8.RuneStart(text[end]) {

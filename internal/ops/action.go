@@ -139,7 +139,7 @@ func (u *Unit) runAction(ctx context.Context, charm Charm) error {
 		}
 	}
 	if failure != nil {
-		if err := u.tools.ActionFail(ctx, failure.Error()); err != nil {
+		if err := u.tools.ActionFail(ctx, shownFailure(failure)); err != nil {
 			return fmt.Errorf("cannot fail action: %w", err)
 		}
 	}

@@ -113,5 +113,5 @@ func oneOf(value any, allowed []string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not one of %s", text, strings.Join(allowed, ", "))
+	return fmt.Errorf("%s is not one of %s", excerpt(text), strings.Join(allowed, ", "))
 }

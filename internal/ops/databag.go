@@ -87,7 +87,8 @@ func decodeField(field reflect.Value, text string) error {
 		}
 	default:
 		if err := json.Unmarshal([]byte(text), field.Addr().Interface()); err != nil {
-			return fmt.Errorf("%s is not the JSON expected: %v", excerpt(text), err)
+			// The error may quote all of a number.
+			return fmt.Errorf("%s is not the JSON expected: %s", excerpt(text), beginning(err.Error(), 120))
 		}
 	}
 	return nil
@@ -95,11 +96,15 @@ func decodeField(field reflect.Value, text string) error {
 
 // excerpt quotes the beginning of a text that came from outside.
 func excerpt(text string) string {
-	const limit = 40
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
+	return strconv.Quote(beginning(text, 40))
+}
+
+// beginning cuts a text that is longer than limit, in bytes.
+func beginning(text string, limit int) string {
+	if len(text) <= limit {
+		return text
 	}
-	return strconv.Quote(text)
+	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
 // Encode is the reverse of Decode. Zero values give no key. The error is of a

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,6 +57,7 @@ func TestDecodeGarbage(t *testing.T) {
 		"utf-8":   {"name": "\xff\xfe"},
 		"wrong":   {"members": `{"a":"b"}`},
 		"endless": {"count": string(make([]byte, 1<<20))},
+		"number":  {"members": `{"a":` + strings.Repeat("1", 1<<20) + `}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -132,7 +132,7 @@ func (u *Unit) flushSecrets(ctx context.Context) error {
 // changes the status in some hooks, so it is read each time; but what the
 // hook has set since it read it, status-get does not show (Juju 3.6).
 func (u *Unit) flushStatus(ctx context.Context) error {
-	want := juju.Worst(slices.Concat(u.statuses, u.moreStatuses)...)
+	want := shown(juju.Worst(slices.Concat(u.statuses, u.moreStatuses)...))
 	if want.Name == "" {
 		want = Active("")
 	}
@@ -153,7 +153,7 @@ func (u *Unit) flushStatus(ctx context.Context) error {
 
 // flushAppStatus does the same for the application, if the charm gives one.
 func (u *Unit) flushAppStatus(ctx context.Context) error {
-	want := juju.Worst(u.appStatuses...)
+	want := shown(juju.Worst(u.appStatuses...))
 	if want.Name == "" {
 		return nil
 	}

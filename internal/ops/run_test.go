@@ -94,6 +94,35 @@ func TestErrorsThatAreStatuses(t *testing.T) {
 	}
 }
 
+// What others wrote may be in a status or an action's failure: neither gets so
+// long, or of such characters, that Juju or a terminal would choke on it, and
+// the same status is not set again.
+func TestUnshowableStatus(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, seed())
+	charm := charmFunc(func(_ context.Context, u *ops.Unit) error {
+		u.AddStatus(ops.Blocked("a\x00b\x1b[2J\nc\xff" + strings.Repeat("x", 1<<20)))
+		return nil
+	})
+	for run := range 2 {
+		if err := s.play(charm, updateStatus); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.context.After().Status.Message; !strings.HasPrefix(got, "a\ufffdb\ufffd[2J; c") || len(got) > 5<<10 {
+			t.Errorf("message has %d bytes and begins with %.20q", len(got), got)
+		}
+		if writes := s.writes(); len(writes) != 1-run {
+			t.Errorf("hook %d wrote %d times", run, len(writes))
+		}
+	}
+	_, action, err := playAction(t, actor{func(context.Context, *ops.Unit, *ops.Action) error {
+		return errors.New("a\x00b\nc" + strings.Repeat("x", 1<<20))
+	}}, "act", nil)
+	if err != nil || !strings.HasPrefix(action.Message, "a\ufffdb\ncx") || len(action.Message) > 5<<10 {
+		t.Errorf("%v, message has %d bytes and begins with %.20q", err, len(action.Message), action.Message)
+	}
+}
+
 // A failed hook leaves nothing, whatever it had gathered.
 func TestFailedHookWritesNothing(t *testing.T) {
 	t.Parallel()

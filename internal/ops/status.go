@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
@@ -55,6 +56,31 @@ func (e *RemoteDataError) Status() juju.Status { return Waiting(line(e)) }
 // line is an error as a status shows it: errors that were joined are lines of
 // their own.
 func line(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// longestText is what people are shown as one text, in bytes. Of a text that
+// quotes what others wrote nobody knows the length.
+const longestText = 4 << 10
+
+// shown is a status as Juju keeps it and a terminal shows it: one line, of
+// bounded length, UTF-8.
+func shown(status juju.Status) juju.Status {
+	status.Message = printable(strings.ReplaceAll(beginning(status.Message, longestText), "\n", "; "), "")
+	return status
+}
+
+// shownFailure is the same for an action's failure, which may have lines.
+func shownFailure(err error) string { return printable(beginning(err.Error(), longestText), "\n\t") }
+
+// printable replaces control characters, but for those in keep, and what is
+// not UTF-8. (No program can be given a NUL in an argument.)
+func printable(text, keep string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && !strings.ContainsRune(keep, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
 
 // statusOf finds the status that an error is.
 func statusOf(err error) (juju.Status, bool) {

@@ -314,7 +314,7 @@ func (u *Unit) Progress(ctx context.Context, message string) {
 		err = u.tools.ActionLog(ctx, message)
 	} else {
 		u.progressed = true
-		err = u.tools.StatusSet(ctx, Maintenance(message))
+		err = u.tools.StatusSet(ctx, shown(Maintenance(message)))
 	}
 	if err != nil {
 		u.log.Warn("cannot show progress", "error", err)
