@@ -102,6 +102,33 @@ func TestRollout(t *testing.T) {
 	}
 }
 
+// TestOptionsInARollout: a unit in an old pod has the options of its own
+// charm, unset ones too; in Juju 4 those of the application's.
+func TestOptionsInARollout(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]string{"3.6.9": `{"a":null,"old":null}`, "4.0.0": `{"a":null,"new":1}`} {
+		m := trio(t, Options{Version: version})
+		charm := *m.CharmOf("app")
+		charm.Options = map[string]Option{"a": {Type: "string"}, "old": {Type: "int"}}
+		must(t, m.Refresh("app", &charm, nil))
+		for _, unit := range m.OutdatedPods("app") {
+			must(t, m.PodTerminating(unit))
+			must(t, m.PodUp(unit, PodInfo{Fresh: true, Address: "10.1.0.2"}))
+			allOf(t, m, unit)
+		}
+		next := charm
+		next.Options = map[string]Option{"a": {Type: "string"}, "new": {Type: "int", Default: int64(1)}}
+		must(t, m.Refresh("app", &next, nil))
+		must(t, m.UpdateStatusDue("app/0"))
+		c, err := m.Begin("app/0", m.Next("app/0")[0])
+		must(t, err)
+		_, stdout, _, _ := c.Run("config-get", []string{"--all", "--format=json"}, nil, false, nil)
+		if got := strings.TrimSpace(string(stdout)); got != want {
+			t.Errorf("Juju %s: options are %s, want %s", version, got, want)
+		}
+	}
+}
+
 // TestScaleDownWaits: units that are dead keep their pods until all that are
 // to go are dead; one in error holds them up, until it is resolved.
 func TestScaleDownWaits(t *testing.T) {

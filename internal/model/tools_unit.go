@@ -29,13 +29,19 @@ func (t *tool) configGet() error {
 	if err := t.atMost(1); err != nil {
 		return err
 	}
+	// In an upgrade the unit is still of the old charm. Up to Juju 3 that says
+	// which options there are, then the application's.
+	charm := t.unit.charm
+	if !t.model.before(4) {
+		charm = t.app.charm
+	}
 	if len(t.args) == 1 && t.args[0] != "" {
-		value, _ := t.app.charm.setting(t.settings(), t.args[0])
+		value, _ := charm.setting(t.settings(), t.args[0])
 		return t.write(value)
 	}
-	values := make(map[string]any, len(t.app.charm.Options))
-	for name := range t.app.charm.Options {
-		if value, ok := t.app.charm.setting(t.settings(), name); ok || all {
+	values := make(map[string]any, len(charm.Options))
+	for name := range charm.Options {
+		if value, ok := charm.setting(t.settings(), name); ok || all {
 			values[name] = value
 		}
 	}

@@ -25,9 +25,14 @@ func (e *OptionError) Error() string { return fmt.Sprintf("option %s: %s", e.Opt
 // secret. An option without a value leaves its field as it is. A field that
 // may have only some values lists them in a tag `oneof:"a b c"`; another value
 // is an *OptionError. Structs without a name are filled too.
+//
+// A tag with an option that config.yaml does not have is another error. Up to
+// Juju 3 the controller answers with the config.yaml of the charm that the
+// unit runs; Juju 4 with that of the application, which in an upgrade is of
+// another revision, so there such a field is left as it is.
 func (u *Unit) Config(ctx context.Context, into any) error {
 	if u.config == nil {
-		config, err := u.tools.ConfigGet(ctx, false)
+		config, err := u.tools.ConfigGet(ctx, true)
 		if err != nil {
 			return fmt.Errorf("cannot read options: %w", err)
 		}
@@ -37,21 +42,25 @@ func (u *Unit) Config(ctx context.Context, into any) error {
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("cannot read options: want a pointer to a struct, got %T", into)
 	}
-	return decodeOptions(u.config, v.Elem())
+	return decodeOptions(u.config, v.Elem(), u.env.Version.Major < 4)
 }
 
-func decodeOptions(config map[string]any, v reflect.Value) error {
+// decodeOptions fills v; config has all options there are if it is whole.
+func decodeOptions(config map[string]any, v reflect.Value, whole bool) error {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		if field.Anonymous && field.Type.Kind() == reflect.Struct {
-			if err := decodeOptions(config, v.Field(i)); err != nil {
+			if err := decodeOptions(config, v.Field(i), whole); err != nil {
 				return err
 			}
 			continue
 		}
 		name := field.Tag.Get("option")
 		value, ok := config[name]
-		if name == "" || !ok || value == nil {
+		if name != "" && !ok && whole {
+			return fmt.Errorf("cannot read options: config.yaml has no option %q, which field %s is tagged with", name, field.Name)
+		}
+		if name == "" || value == nil {
 			continue
 		}
 		if err := setOption(v.Field(i), value); err != nil {

@@ -41,7 +41,7 @@ func TestDecodeOptions(t *testing.T) {
 			if test.name == "unset options keep the default" {
 				got.Ratio = 0.1
 			}
-			err := decodeOptions(test.config, reflect.ValueOf(&got).Elem())
+			err := decodeOptions(test.config, reflect.ValueOf(&got).Elem(), false)
 			if test.option == "" {
 				if err != nil {
 					t.Fatal(err)

@@ -3,6 +3,7 @@ package ops_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -216,6 +217,34 @@ func (s settings) Validate() error {
 		return &ops.OptionError{Option: "mode", Reason: "odd"}
 	}
 	return nil
+}
+
+// A tag with an option that config.yaml does not have is the author's mistake
+// and fails the hook, but not where the answer may be of another revision.
+func TestMistypedOption(t *testing.T) {
+	t.Parallel()
+	for version, wrong := range map[string]bool{"2.9.49": true, "3.6.9": true, "4.0.0": false, "4.0-beta5": false} {
+		var options struct {
+			settings
+			Port int `option:"prot"`
+		}
+		options.Port = 80
+		charm := reconcile(func(ctx context.Context, u *ops.Unit) error {
+			err := u.Config(ctx, &options)
+			if _, ok := errors.AsType[*ops.OptionError](err); ok {
+				t.Errorf("Juju %s: %v is the operator's to mend", version, err)
+			}
+			return err
+		})
+		run := opstest.Load(t, partsFiles).Run
+		if wrong {
+			run = opstest.Load(t, partsFiles).RunFailing
+		}
+		out := run(t, charm, opstest.State{Juju: version}, opstest.ConfigChanged())
+		if wrong && !strings.Contains(out.Err.Error(), `config.yaml has no option "prot", which field Port is tagged with`) || options.Port != 80 {
+			t.Errorf("Juju %s: error is %v, port %d", version, out.Err, options.Port)
+		}
+	}
 }
 
 func TestOptionsKeepsTheLastValidOnes(t *testing.T) {
