@@ -7,7 +7,7 @@ import (
 )
 
 // ActionGet gives the parameters of the running action, defaults included, as
-// encoding/json decodes them. In a hook all four action tools fail: not
+// encoding/json decodes them with json.Number for every number. In a hook all four action tools fail: not
 // running an action.
 func (t *Tools) ActionGet(ctx context.Context) (map[string]any, error) {
 	return t.readAny(ctx, "action-get")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -83,11 +84,29 @@ func (t *Tools) read(ctx context.Context, into any, tool string, args ...string)
 			return nil
 		}
 	}
-	if err := json.Unmarshal(output, into); err != nil {
+	decode := json.Unmarshal
+	if _, untyped := into.(*map[string]any); untyped {
+		decode = unmarshalNumbers
+	}
+	if err := decode(output, into); err != nil {
 		if tool == "secret-get" {
 			err = errors.New("not an object of strings") // err may quote the content
 		}
 		return fmt.Errorf("cannot read the answer of %s: %w", tool, err)
+	}
+	return nil
+}
+
+// unmarshalNumbers is json.Unmarshal for values without a type, in which a
+// whole number may be beyond what a float64 holds: it makes json.Number of all.
+func unmarshalNumbers(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("something comes after the value")
 	}
 	return nil
 }
@@ -143,7 +162,7 @@ func (t *Tools) readList(ctx context.Context, tool string, args ...string) ([]st
 	return answer, nil
 }
 
-// ConfigGet gives the application's options: string, bool, and float64 for
+// ConfigGet gives the application's options: string, bool, and json.Number for
 // both kinds of numbers; an option of type secret is a string secret:…. An
 // option without a value is left out, or nil with all.
 func (t *Tools) ConfigGet(ctx context.Context, all bool) (map[string]any, error) {

@@ -2,6 +2,7 @@ package hooktool_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"slices"
@@ -29,9 +30,9 @@ var toolTests = map[string]struct {
 }{
 	"config": {
 		run:    func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.ConfigGet(ctx, false) },
-		answer: `{"name":"x","size":3,"ratio":0.5,"on":true,"key":"secret:9m4e2mr0ui3e8a215n4g"}` + "\n",
+		answer: `{"name":"x","size":9007199254740993,"ratio":0.5,"on":true,"key":"secret:9m4e2mr0ui3e8a215n4g"}` + "\n",
 		call:   []string{"config-get", "--format=json"},
-		want:   map[string]any{"name": "x", "size": 3.0, "ratio": 0.5, "on": true, "key": "secret:9m4e2mr0ui3e8a215n4g"},
+		want:   map[string]any{"name": "x", "size": json.Number("9007199254740993"), "ratio": json.Number("0.5"), "on": true, "key": "secret:9m4e2mr0ui3e8a215n4g"},
 	},
 	"all config": {
 		run:    func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.ConfigGet(ctx, true) },
@@ -310,7 +311,7 @@ var toolTests = map[string]struct {
 		run:    func(ctx context.Context, tools *hooktool.Tools) (any, error) { return tools.ActionGet(ctx) },
 		answer: `{"count":2,"names":["x"]}`,
 		call:   []string{"action-get", "--format=json"},
-		want:   map[string]any{"count": 2.0, "names": []any{"x"}},
+		want:   map[string]any{"count": json.Number("2"), "names": []any{"x"}},
 	},
 	"action results": {
 		run: func(ctx context.Context, tools *hooktool.Tools) (any, error) {

@@ -42,9 +42,10 @@ func (e *ParamError) Error() string { return fmt.Sprintf("parameter %s: %s", e.P
 
 // Params fills the struct that into points to. Fields are tagged
 // `param:"name"` and are of type string, int, float64 or bool, or, for arrays
-// and objects, of what encoding/json makes of them; a tag `oneof:"a b"` lists
-// what is allowed, `min:"1"` and `max:"10"` bound a number. An absent parameter
-// leaves its field as it is; a wrong one is a *ParamError.
+// and objects, of what encoding/json makes of them (a json.Number, where that
+// has no type for a number); a tag `oneof:"a b"` lists what is allowed,
+// `min:"1"` and `max:"10"` bound a number. An absent parameter leaves its field
+// as it is; a wrong one is a *ParamError.
 func (a *Action) Params(into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {

@@ -3,6 +3,7 @@ package ops_test
 import (
 	stdcmp "cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -192,10 +193,12 @@ func TestActionParams(t *testing.T) {
 		Count int            `param:"count" min:"1" max:"3"`
 		Ratio float64        `param:"ratio" max:"1.5"`
 		On    bool           `param:"on"`
+		Big   int            `param:"big"`
 		Units []int          `param:"units"`
 		Tree  map[string]any `param:"tree"`
 		Plain string
 	}
+	const big = 1<<53 + 1
 	defaults := params{Name: "a", Count: 1, Plain: "p"}
 	for name, test := range map[string]struct {
 		given  map[string]any
@@ -206,6 +209,10 @@ func TestActionParams(t *testing.T) {
 		"all": {
 			given: map[string]any{"name": "b", "count": 3.0, "ratio": 0.5, "on": true, "units": []any{1.0, 2.0}, "tree": map[string]any{"x": "y"}},
 			want:  params{Name: "b", Count: 3, Ratio: 0.5, On: true, Units: []int{1, 2}, Tree: map[string]any{"x": "y"}, Plain: "p"},
+		},
+		"beyond what a float64 holds": {
+			given: map[string]any{"big": int64(big), "units": []any{int64(big)}, "tree": map[string]any{"x": int64(big)}},
+			want:  params{Name: "a", Count: 1, Big: big, Units: []int{big}, Tree: map[string]any{"x": json.Number("9007199254740993")}, Plain: "p"},
 		},
 		"not in the list": {given: map[string]any{"name": "c"}, reason: `parameter name: "c" is not one of a, b`},
 		"too small":       {given: map[string]any{"count": 0.0}, reason: "parameter count: 0 is less than 1"},

@@ -1,9 +1,11 @@
 package ops
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 )
@@ -92,27 +94,41 @@ func setOption(field reflect.Value, value any) error {
 			field.SetBool(value)
 			return nil
 		}
-	case float64: // JSON knows one kind of number
+	case json.Number: // JSON knows one kind of number
 		switch field.Kind() {
 		case reflect.Float64:
-			field.SetFloat(value)
-			return nil
+			if f, err := value.Float64(); err == nil {
+				field.SetFloat(f)
+				return nil
+			}
 		case reflect.Int, reflect.Int64:
-			if value == float64(int64(value)) {
-				field.SetInt(int64(value))
+			if n, ok := whole(value); ok {
+				field.SetInt(n)
 				return nil
 			}
 		}
 	case []any, map[string]any: // of an action
 		text, err := json.Marshal(value)
 		if err == nil {
-			err = json.Unmarshal(text, field.Addr().Interface())
+			decoder := json.NewDecoder(bytes.NewReader(text))
+			decoder.UseNumber()
+			err = decoder.Decode(field.Addr().Interface())
 		}
 		if err == nil {
 			return nil
 		}
 	}
 	return fmt.Errorf("%s is not of type %s", excerpt(fmt.Sprint(value)), field.Type())
+}
+
+// whole reads a whole number, which may be written as 2.0 or 2e3.
+func whole(number json.Number) (int64, bool) {
+	if n, err := number.Int64(); err == nil {
+		return n, true
+	}
+	const exact = 1 << 53 // up to here a float64 holds every whole number
+	f, err := number.Float64()
+	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= exact
 }
 
 func oneOf(value any, allowed []string) error {

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -27,13 +28,21 @@ func TestDecodeOptions(t *testing.T) {
 	}{
 		{
 			name:   "all types",
-			config: map[string]any{"profile": "testing", "tick-time": 2000.0, "ratio": 0.5, "sync": true, "other": "x"},
+			config: map[string]any{"profile": "testing", "tick-time": json.Number("2000"), "ratio": json.Number("0.5"), "sync": true, "other": "x"},
 			want:   options{Profile: "testing", Tick: 2000, Ratio: 0.5, Sync: true},
 		},
 		{name: "unset options keep the default", config: map[string]any{"tick-time": nil, "profile": "production"}, want: options{Profile: "production", Ratio: 0.1}},
+		{
+			name:   "whole numbers as floats",
+			config: map[string]any{"profile": "testing", "tick-time": json.Number("2e3"), "ratio": json.Number("2")},
+			want:   options{Profile: "testing", Tick: 2000, Ratio: 2},
+		},
+		{name: "too big for an int", config: map[string]any{"tick-time": json.Number("9223372036854775808")}, option: "tick-time", reason: "not of type int"},
+		{name: "too big to be exact", config: map[string]any{"tick-time": json.Number("1e17")}, option: "tick-time", reason: "not of type int"},
+		{name: "too big for a float", config: map[string]any{"ratio": json.Number("1e999")}, option: "ratio", reason: "not of type float64"},
 		{name: "not in the list", config: map[string]any{"profile": "huge"}, option: "profile", reason: "not one of production, testing"},
 		{name: "wrong type", config: map[string]any{"tick-time": "2000"}, option: "tick-time", reason: "not of type int"},
-		{name: "fraction", config: map[string]any{"tick-time": 0.5}, option: "tick-time", reason: "not of type int"},
+		{name: "fraction", config: map[string]any{"tick-time": json.Number("0.5")}, option: "tick-time", reason: "not of type int"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -94,6 +94,25 @@ func TestErrorsThatAreStatuses(t *testing.T) {
 	}
 }
 
+// JSON has one kind of number, which is no float64: a whole number reaches the
+// charm as the operator wrote it.
+func TestBigOption(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]int{`{"big":9007199254740993}`: 9007199254740993, `{"big":1} {}`: 0} {
+		s := newStage(t, seed())
+		s.tamper = func(call hooktool.Call) (hooktool.Result, bool) {
+			return hooktool.Result{Stdout: []byte(answer)}, call.Tool == "config-get"
+		}
+		var options struct {
+			Big int `option:"big"`
+		}
+		err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error { return u.Config(ctx, &options) }), updateStatus)
+		if options.Big != want || (err == nil) != (want != 0) {
+			t.Errorf("%s was read as %d, %v", answer, options.Big, err)
+		}
+	}
+}
+
 // What others wrote may be in a status or an action's failure: neither gets so
 // long, or of such characters, that Juju or a terminal would choke on it, and
 // the same status is not set again.

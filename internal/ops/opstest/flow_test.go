@@ -2,6 +2,7 @@ package opstest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -290,7 +291,7 @@ func TestToolsShowTheState(t *testing.T) {
 		u.AddStatus(state.Status)
 		return nil
 	}), state, opstest.ConfigChanged())
-	set := map[string]any{"port": 8080.0, "mode": "safe", "ratio": 0.5, "debug": true, "token": opstest.SecretURI("token")}
+	set := map[string]any{"port": json.Number("8080"), "mode": "safe", "ratio": json.Number("0.5"), "debug": true, "token": opstest.SecretURI("token")}
 	want := []any{
 		set, set, "/var/lib/page.html", *state.CloudSpec, []string{"icmp", "22/tcp", "80/tcp"}, state.Status, []string{"cache/6"},
 		ops.Goal{
