@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +17,8 @@ import (
 // SecretSpec is what SecretAdd and SecretSet write. All secret tools need Juju
 // 3.0.3.
 type SecretSpec struct {
-	// Content by key. Keys are of three or more lower-case letters, digits
-	// and inner hyphens; values are any bytes, also none, together at most
+	// Content by key. Keys are of three or more lower-case letters and
+	// digits, a letter first, with single hyphens between them; values are any bytes, also none, together at most
 	// 64 KiB. SecretSet leaves the content as it is if this is empty.
 	Content map[string]string
 	// Label is the owner's own name of the secret; empty means none, or in
@@ -121,11 +122,19 @@ func (t *Tools) secretWrite(ctx context.Context, spec SecretSpec, tool string, l
 	return t.Do(ctx, Call{Tool: tool, Args: append(args, last...)})
 }
 
+// secretKey is what Juju takes as a key (3.6). It also takes key#file, for
+// which the agent, as root, reads a file, and key#base64: neither is a key
+// that somebody else may choose.
+var secretKey = regexp.MustCompile(`^[a-z](-?[a-z0-9]){2,}$`)
+
 // secretFile writes content where the agent can read it: charm and agent
 // share their container's temporary directory.
 func secretFile(content map[string]string) (path string, err error) {
 	encoded := make(map[string]string, len(content))
 	for key, value := range content {
+		if !secretKey.MatchString(key) {
+			return "", fmt.Errorf("key %q is not of three or more lower-case letters and digits, a letter first, with single hyphens between them", excerpt(key))
+		}
 		if utf8.ValidString(value) {
 			encoded[key] = value
 		} else {

@@ -315,6 +315,7 @@ func TestBadSecrets(t *testing.T) {
 			"no content": {Label: "new"},
 			"Make fails": {Label: "new", Make: func() (map[string]ops.Secret, error) { return nil, errors.New("no entropy") }},
 			"short key":  {Label: "new", Content: content("k", "hunter2")},
+			"file's key": {Label: "new", Unit: true, Content: content("pass#file", "/etc/passwd")},
 		} {
 			if _, err := u.EnsureSecret(ctx, spec); err == nil || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%s: %v", name, err)
