@@ -65,11 +65,16 @@ func (e *ToolError) Is(target error) bool {
 	return false
 }
 
-// unknown says that the agent does not know the tool. Juju 4 words it in
-// another way, with and without the first two words.
-func (e *ToolError) unknown() bool {
-	text := strings.TrimPrefix(strings.TrimPrefix(e.Stderr, "ERROR "), badRequest)
-	return strings.HasPrefix(text, "unknown command") || strings.HasPrefix(text, unknownCommand)
+// unknown says that the agent does not know the tool.
+func (e *ToolError) unknown() bool { return isUnknown(strings.TrimPrefix(e.Stderr, "ERROR ")) }
+
+// isUnknown recognizes the agent's answer to a tool that it does not have:
+// there is a table of tools up to Juju 3, and one for hooks and one for
+// actions in Juju 4.
+func isUnknown(answer string) bool {
+	answer = strings.TrimPrefix(answer, badRequest)
+	return strings.HasPrefix(answer, "unknown command:") || strings.HasPrefix(answer, "unknown hook command:") ||
+		strings.HasPrefix(answer, "unknown action command:")
 }
 
 // newToolError makes the error of a result whose code is not 0.

@@ -342,7 +342,6 @@ func TestUnsupported(t *testing.T) {
 		"not yet gone":       {"3.6.9", leaderGet, "", true, ""},
 		"not known, too old": {"", relationModel, "ERROR bad request: unknown command: relation-model-get\n", true, "cannot run relation-model-get: this Juju does not have it, it comes with Juju 3.6.2"},
 		"not known, new":     {"", relationModel, "", true, ""},
-		"words of Juju 4":    {"4.0.0", relationModel, "ERROR bad request: unknown hook command: relation-model-get\n", true, "cannot run relation-model-get: Juju 4.0.0 does not have it"},
 		"short words of Juju 4": {
 			"", leaderGet, "ERROR unknown hook command: leader-get\n", true, "cannot run leader-get: this Juju does not have it, it is gone since Juju 4.0",
 		},
@@ -389,16 +388,53 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
+// Of a tool that the running Juju should have, or of which nothing is known,
+// the error says what happened, not that Juju does not have it.
+func TestToolNotThere(t *testing.T) {
+	t.Parallel()
+	none := func(t *testing.T, _ string) hooktool.Runner {
+		return hooktool.NewFork(juju.Environment{Path: "/none"}, t.TempDir())
+	}
+	answers := func(_ *testing.T, text string) hooktool.Runner {
+		return runnerFunc(func(hooktool.Call) (hooktool.Result, error) {
+			return hooktool.Result{Code: 1, Stderr: []byte("ERROR " + text + "\n")}, nil
+		})
+	}
+	for name, test := range map[string]struct {
+		runner  func(t *testing.T, answer string) hooktool.Runner
+		version juju.Version
+		tool    string
+		answer  string
+		want    string
+	}{
+		"of an action in a hook":        {answers, juju.Version{Major: 4}, "action-get", "bad request: unknown hook command: action-get", "cannot run action-get: bad request: unknown hook command: action-get (exit code 1)"},
+		"of an action, not known where": {answers, juju.Version{}, "action-log", "unknown hook command: action-log", "cannot run action-log: unknown hook command: action-log (exit code 1)"},
+		"of a hook in an action":        {answers, juju.Version{Major: 4}, "relation-model-get", "bad request: unknown action command: relation-model-get", "cannot run relation-model-get: bad request: unknown action command: relation-model-get (exit code 1)"},
+		"of all versions":               {answers, juju.Version{Major: 3, Minor: 6}, "is-leader", "bad request: unknown command: is-leader", "cannot run is-leader: bad request: unknown command: is-leader (exit code 1)"},
+		"of all versions, not on PATH":  {none, juju.Version{Major: 3, Minor: 6}, "is-leader", "", `cannot run is-leader: unknown hook tool: not on PATH "/none"`},
+		"there, not on PATH":            {none, juju.Version{Major: 3, Minor: 6}, "state-get", "", `cannot run state-get: unknown hook tool: not on PATH "/none"`},
+		"perhaps too new, not on PATH":  {none, juju.Version{}, "relation-model-get", "", `cannot run relation-model-get: this Juju does not have it, it comes with Juju 3.6.2 (unknown hook tool: not on PATH "/none")`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := hooktool.New(test.runner(t, test.answer)).For(test.version).Do(t.Context(), hooktool.Call{Tool: test.tool})
+			if err == nil || err.Error() != test.want || !errors.Is(err, hooktool.ErrUnsupported) {
+				t.Errorf("error is\n%v, want\n%s", err, test.want)
+			}
+		})
+	}
+}
+
 // The agent of Juju 4 words it in two ways; a program that is not there is
 // the same thing.
 func TestUnsupportedOverEachTransport(t *testing.T) {
 	t.Parallel()
 	overEach(t, func(call jujuc.Request) (jujuc.Response, error) {
-		return jujuc.Response{}, errors.New("unknown hook command: " + call.CommandName)
+		return jujuc.Response{}, errors.New("unknown action command: " + call.CommandName)
 	}, func(t *testing.T, _ *agent, runner hooktool.Runner) {
-		for _, tool := range []string{"relation-model-get", "moon-get"} {
+		for tool, historic := range map[string]bool{"relation-model-get": true, "moon-get": false} {
 			_, err := hooktool.New(runner).Do(t.Context(), hooktool.Call{Tool: tool})
-			if unsupported, ok := errors.AsType[*hooktool.UnsupportedError](err); !ok || unsupported.Tool != tool {
+			if _, ok := errors.AsType[*hooktool.UnsupportedError](err); ok != historic || !errors.Is(err, hooktool.ErrUnsupported) {
 				t.Errorf("%s: %v, want it unsupported", tool, err)
 			}
 		}

@@ -53,8 +53,6 @@ const (
 	// badRequest begins the RPC errors of the agent. The tools' own binary
 	// prints them and exits 1.
 	badRequest = "bad request: "
-	// unknownCommand begins Juju 4's answer to a tool that it does not have.
-	unknownCommand = "unknown hook command"
 )
 
 // dialTimeout bounds a connect that the agent does not accept.
@@ -179,7 +177,7 @@ func (s *Socket) run(ctx context.Context, call Call) (Result, error) {
 	switch {
 	case err != nil:
 		return Result{}, err
-	case strings.HasPrefix(failure, badRequest), strings.HasPrefix(failure, unknownCommand):
+	case strings.HasPrefix(failure, badRequest), isUnknown(failure):
 		return Result{Code: 1, Stderr: []byte("ERROR " + failure + "\n")}, nil
 	case strings.HasPrefix(failure, "rpc: "):
 		return Result{}, fmt.Errorf("%w: agent answers %q", errNotRun, failure)

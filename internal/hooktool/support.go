@@ -9,8 +9,8 @@ import (
 )
 
 // UnsupportedError is a tool that the running Juju does not have. errors.Is
-// takes it for ErrUnsupported. If the tool was tried, the error wraps the
-// *ToolError of it.
+// takes it for ErrUnsupported. If the tool was tried, the error wraps what
+// came of it.
 type UnsupportedError struct {
 	Tool string
 	// Version is the running Juju's; zero if not known.
@@ -36,6 +36,9 @@ func (e *UnsupportedError) Error() string {
 		text += ", it comes with Juju " + e.Since.String()
 	case !e.Until.IsZero() && (e.Version.IsZero() || e.Version.Compare(e.Until) >= 0):
 		text += fmt.Sprintf(", it is gone since Juju %d.%d", e.Until.Major, e.Until.Minor)
+	}
+	if missing, ok := errors.AsType[*missingError](e.cause); ok {
+		text += " (" + missing.Error() + ")"
 	}
 	return text
 }
@@ -67,11 +70,22 @@ func versions(tool string) (since, until juju.Version) {
 
 // lacking is the error of a tool that cannot be there.
 func (t *Tools) lacking(tool string) error {
-	since, until := versions(tool)
-	if t.version.IsZero() || t.version.Compare(since) >= 0 && (until.IsZero() || t.version.Compare(until) < 0) {
+	if t.version.IsZero() || t.present(tool) {
 		return nil
 	}
 	return t.unsupported(tool, nil)
+}
+
+// present says that the running Juju should have the tool, by its version.
+func (t *Tools) present(tool string) bool {
+	since, until := versions(tool)
+	return t.version.Compare(since) >= 0 && (until.IsZero() || t.version.Compare(until) < 0)
+}
+
+// historic says whether some versions of Juju have the tool and others not.
+func historic(tool string) bool {
+	since, until := versions(tool)
+	return !since.IsZero() || !until.IsZero()
 }
 
 func (t *Tools) unsupported(tool string, cause error) *UnsupportedError {
@@ -80,13 +94,19 @@ func (t *Tools) unsupported(tool string, cause error) *UnsupportedError {
 	return e
 }
 
-// explain tells a tool that is not there from one that refused.
+// explain tells a tool that is not there from one that refused. A tool that
+// should be there, or that nothing is known of, is its own explanation: the
+// present hook may not have it (Juju 4 has those of actions only in actions),
+// or PATH.
 func (t *Tools) explain(tool string, err error) error {
 	refusal, refused := errors.AsType[*ToolError](err)
 	switch {
 	case !errors.Is(err, ErrUnsupported):
 		return err
 	case !refused || refusal.unknown():
+		if !historic(tool) || !t.version.IsZero() && t.present(tool) || strings.HasPrefix(tool, "action-") {
+			return err
+		}
 		return t.unsupported(tool, err)
 	case tool == "credential-get":
 		e := t.unsupported(tool, err)

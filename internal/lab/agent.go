@@ -343,7 +343,7 @@ func (a *agent) tools(run *model.Context) jujuc.Handler {
 	d, logged := a.u.d, 0
 	return func(call jujuc.Request) (jujuc.Response, error) {
 		if !slices.Contains(model.Tools(), call.CommandName) || !run.HasTool(call.CommandName) {
-			return jujuc.Response{}, jujuc.UnknownCommand(call.CommandName)
+			return jujuc.Response{}, &jujuc.RequestError{Reason: run.Unknown(call.CommandName)}
 		}
 		files := func(path string) ([]byte, error) {
 			if !filepath.IsAbs(path) {

@@ -53,11 +53,7 @@ func (c *Context) Run(name string, args []string, stdin []byte, stdinSet bool, f
 	t := &tool{Context: c, name: name, args: args, stdin: stdin, stdinSet: stdinSet, files: files}
 	run := t.find(name)
 	if run == nil || !c.HasTool(name) {
-		unknown := "unknown command"
-		if !c.model.before(4) {
-			unknown = "unknown hook command"
-		}
-		return 1, nil, fmt.Appendf(nil, "ERROR bad request: %s: %s\n", unknown, name), false
+		return 1, nil, []byte("ERROR bad request: " + c.Unknown(name) + "\n"), false
 	}
 	err := run()
 	if err == nil && t.file != "" {
@@ -108,6 +104,14 @@ func (c *Context) HasTool(name string) bool {
 		return c.model.before(4) || c.hook.Kind == juju.Action
 	}
 	return true
+}
+
+// Unknown is how the model's Juju names a tool that it does not have.
+func (c *Context) Unknown(name string) string {
+	if c.model.before(4) {
+		return "unknown command: " + name
+	}
+	return "unknown hook command: " + name
 }
 
 func (t *tool) find(name string) func() error {
