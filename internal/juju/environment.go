@@ -108,9 +108,11 @@ type Environment struct {
 	// KUBERNETES_SERVICE_HOST.
 	Other map[string]string
 
-	// ClusterDomain is the DNS domain of the Kubernetes cluster, empty if
-	// not known. No variable of Juju's tells it: ParseEnvironment leaves it
-	// empty and Environ leaves it out.
+	// Namespace is the Kubernetes namespace of the unit's pod and
+	// ClusterDomain the DNS domain of the cluster, empty if not known. No
+	// variable of Juju's tells them: ParseEnvironment leaves them empty and
+	// Environ leaves them out.
+	Namespace     string
 	ClusterDomain string
 }
 

@@ -225,7 +225,7 @@ func TestEnvironOfLittle(t *testing.T) {
 		Hook:     juju.Hook{Kind: juju.RelationCreated, Name: "db"},
 		UnitName: "a/0", ModelName: "m", Version: juju.Version{Major: 3, Minor: 6},
 		Relation: "db", RelationID: "db:0", RemoteApp: "db",
-		ClusterDomain: "cluster.example",
+		ClusterDomain: "cluster.example", Namespace: "controller-x",
 	}
 	got := e.Environ()
 	for _, want := range []string{"JUJU_REMOTE_UNIT=", "JUJU_MACHINE_ID=", "JUJU_API_ADDRESSES=", "JUJU_CHARM_NO_PROXY=", "JUJU_HOOK_NAME=db-relation-created"} {
@@ -239,11 +239,11 @@ func TestEnvironOfLittle(t *testing.T) {
 				t.Errorf("%q is set", entry)
 			}
 		}
-		if strings.Contains(entry, "cluster.example") {
-			t.Errorf("%q: Juju does not tell the cluster's domain", entry)
+		if strings.Contains(entry, "cluster.example") || strings.Contains(entry, "controller-x") {
+			t.Errorf("%q: Juju does not tell the cluster's domain, or the namespace", entry)
 		}
 	}
-	e.ClusterDomain = ""
+	e.ClusterDomain, e.Namespace = "", ""
 	again, err := juju.ParseEnvironment(got)
 	if err != nil {
 		t.Fatal(err)

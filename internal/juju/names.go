@@ -54,12 +54,14 @@ const DefaultClusterDomain = "cluster.local"
 // UnitFQDN is the name under which a sidecar unit's pod stays reachable for
 // the life of its ordinal: it resolves to the pod's present address, also
 // before the pod is ready (headless Service with publishNotReadyAddresses).
-func UnitFQDN(unit, model, clusterDomain string) string {
+// The namespace is that of the model: its name, or controller-<controller> for
+// the controller's own.
+func UnitFQDN(unit, namespace, clusterDomain string) string {
 	application, ordinal, err := ParseUnit(unit)
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s-%d.%s-endpoints.%s.svc.%s", application, ordinal, application, model, clusterDomain)
+	return fmt.Sprintf("%s-%d.%s-endpoints.%s.svc.%s", application, ordinal, application, namespace, clusterDomain)
 }
 
 // UnitTag is the name of a unit in paths, such as "unit-pulsar-0".

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 )
 
 type options struct {
@@ -68,16 +70,34 @@ func TestDecodeOptions(t *testing.T) {
 	}
 }
 
-func TestClusterDomain(t *testing.T) {
+func TestCluster(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{
-		"search m.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.0.0.2\n": "cluster.local",
-		"nameserver 10.0.0.2\nsearch m.svc.k8s.example. svc.k8s.example. k8s.example.\n":    "k8s.example",
-		"nameserver 10.0.0.2\n":    "",
-		"search lan example.com\n": "",
+	for text, want := range map[string][2]string{
+		"search m.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.0.0.2\n":              {"m", "cluster.local"},
+		"search controller-prod.svc.cluster.local svc.cluster.local cluster.local\n":                     {"controller-prod", "cluster.local"},
+		"nameserver 10.0.0.2\nsearch m.svc.k8s.example. svc.k8s.example. k8s.example.\n":                 {"m", "k8s.example"},
+		"search a.b.svc.cluster.local m.svc.other svc.cluster.local m.svc.cluster.local cluster.local\n": {"m", "cluster.local"},
+		"search svc.cluster.local\n": {"", "cluster.local"},
+		"nameserver 10.0.0.2\n":      {},
+		"search lan example.com\n":   {},
 	} {
-		if got := clusterDomainOf(text); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
+		if namespace, domain := clusterOf(text); namespace != want[0] || domain != want[1] {
+			t.Errorf("%q: got %q, %q, want %q", text, namespace, domain, want)
+		}
+	}
+}
+
+// The pods of the controller's model are in a namespace of another name.
+func TestFQDN(t *testing.T) {
+	t.Parallel()
+	for want, env := range map[string]juju.Environment{
+		"web-1.web-endpoints.m.svc.cluster.local":               {ModelName: "m"},
+		"web-1.web-endpoints.controller-prod.svc.cluster.local": {ModelName: "controller", Namespace: "controller-prod"},
+		"web-1.web-endpoints.m.svc.k8s.example":                 {ModelName: "m", Namespace: "m", ClusterDomain: "k8s.example"},
+	} {
+		env.UnitName = "web/1"
+		if got := newUnit(Host{Environment: env}).FQDN(); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

@@ -55,9 +55,7 @@ func dispatch(ctx context.Context, charm Charm) error {
 	if err := os.Setenv(dispatching, "1"); err != nil {
 		return fmt.Errorf("cannot mark the dispatch: %w", err)
 	}
-	if env.ClusterDomain == "" {
-		env.ClusterDomain = readClusterDomain()
-	}
+	env.Namespace, env.ClusterDomain = readCluster()
 	directory, err := os.Getwd()
 	if err != nil {
 		return fmt.Errorf("cannot find the working directory: %w", err)

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,8 @@ func (u *Unit) App() string { return juju.Application(u.env.UnitName) }
 // Ordinal is the unit's number, which is also its pod's.
 func (u *Unit) Ordinal() int { return juju.Ordinal(u.env.UnitName) }
 
-// Model is the model's name, which is also the Kubernetes namespace.
+// Model is the model's name, which is also the Kubernetes namespace, but for
+// the controller's own model: that one's is controller-<controller>.
 func (u *Unit) Model() string { return u.env.ModelName }
 
 // Environment is the hook environment as Juju gave it.
@@ -105,42 +107,43 @@ func (u *Unit) FQDN() string { return u.PeerFQDN(u.Name()) }
 
 // PeerFQDN is the stable name of the pod of another unit of this model.
 func (u *Unit) PeerFQDN(unit string) string {
-	return juju.UnitFQDN(unit, u.Model(), u.clusterDomain())
+	return juju.UnitFQDN(unit, cmp.Or(u.env.Namespace, u.Model()), cmp.Or(u.env.ClusterDomain, juju.DefaultClusterDomain))
 }
 
-// clusterDomain is taken from the resolver's search list, where Kubernetes
-// puts "<namespace>.svc.<domain>", because a cluster need not be called
-// cluster.local.
-func (u *Unit) clusterDomain() string {
-	if u.env.ClusterDomain != "" {
-		return u.env.ClusterDomain
-	}
-	return juju.DefaultClusterDomain
-}
-
-// clusterDomainOf finds the cluster's domain in the text of resolv.conf; ""
-// if it does not say.
-func clusterDomainOf(resolvConf string) string {
+// clusterOf finds the pod's namespace and the cluster's domain in the text of
+// resolv.conf; "" for what it does not say. Kubernetes begins the search list
+// with <namespace>.svc.<domain> and svc.<domain>.
+func clusterOf(resolvConf string) (namespace, domain string) {
 	for line := range strings.Lines(resolvConf) {
 		fields := strings.Fields(line)
 		if len(fields) == 0 || fields[0] != "search" {
 			continue
 		}
-		for _, domain := range fields[1:] {
-			if rest, ok := strings.CutPrefix(strings.TrimSuffix(domain, "."), "svc."); ok {
-				return rest
+		for i := range fields {
+			fields[i] = strings.TrimSuffix(fields[i], ".")
+		}
+		for _, service := range fields[1:] {
+			domain, ok := strings.CutPrefix(service, "svc.")
+			if !ok {
+				continue
 			}
+			for _, field := range fields[1:] {
+				if namespace, ok := strings.CutSuffix(field, "."+service); ok && !strings.Contains(namespace, ".") {
+					return namespace, domain
+				}
+			}
+			return "", domain
 		}
 	}
-	return ""
+	return "", ""
 }
 
-func readClusterDomain() string {
+func readCluster() (namespace, domain string) {
 	text, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	return clusterDomainOf(string(text))
+	return clusterOf(string(text))
 }
 
 // Leader says whether this unit leads its application: if true, it stays so
