@@ -38,9 +38,11 @@ func (v Version) HasIdentities() bool { return v.AtLeast(3, 6, 4) }
 func (v Version) HasCloudSpec() bool { return v.AtLeast(3, 6, 10) }
 
 // HasServiceContext says that a command in a container may take the
-// environment of a service: from 3.1.6 on, except for 3.2.0.
+// environment of a service: from 3.1.6 on, except for 3.2.0 and what was built
+// before and of it.
 func (v Version) HasServiceContext() bool {
-	return v.AtLeast(3, 1, 6) && v.Compare(Version{Major: 3, Minor: 2}) != 0
+	early := v.Major == 3 && v.Minor == 2 && (v.Tag != "" || v.Patch == 0)
+	return v.AtLeast(3, 1, 6) && !early
 }
 
 // HasLeaderSettings says that leader-get, leader-set and the hook

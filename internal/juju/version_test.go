@@ -117,7 +117,7 @@ func TestFeatures(t *testing.T) {
 		"relation model":  {juju.Version.HasRelationModel, []string{"3.6.2", "3.6.10"}, []string{"3.6.1"}},
 		"identities":      {juju.Version.HasIdentities, []string{"3.6.4"}, []string{"3.6.3"}},
 		"cloud spec":      {juju.Version.HasCloudSpec, []string{"3.6.10", "4.0.0"}, []string{"3.6.9"}},
-		"service context": {juju.Version.HasServiceContext, []string{"3.1.6", "3.2.1"}, []string{"3.1.5", "3.2.0"}},
+		"service context": {juju.Version.HasServiceContext, []string{"3.1.6", "3.2.1", "3.3-rc1"}, []string{"3.1.5", "3.2-rc1", "3.2.0", "3.2.0.1"}},
 		"leader settings": {juju.Version.HasLeaderSettings, []string{"2.9.49", "3.6.10"}, []string{"4.0-alpha1", "4.0.0"}},
 	} {
 		for want, texts := range map[bool][]string{true: test.yes, false: append(test.no, "0.0.0")} {
