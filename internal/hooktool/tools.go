@@ -18,9 +18,9 @@ import (
 
 // Tools are the hook tools of a hook. A method's error is a *ToolError if the
 // tool refused; else the call did not come through or the answer makes no
-// sense. Maps and slices in results are never nil. Where a tool takes data
-// that Juju accepts in no other way than on the command line, over Fork one
-// argument may have at most 128 KiB.
+// sense. A map or slice that a method gives is never nil; one in a struct may
+// be. Where a tool takes data that Juju accepts in no other way than on the
+// command line, over Fork one argument may have at most 128 KiB.
 //
 // A method that needs a newer Juju than 2.9 says which. An older one gives an
 // *UnsupportedError.
