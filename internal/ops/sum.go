@@ -34,6 +34,9 @@ func Sum(parts ...Plan) Plan {
 		for _, bag := range part.Databags {
 			sum.Databags = addBag(sum.Databags, bag)
 		}
+		if part.Ports != nil && sum.Ports == nil {
+			sum.Ports = []string{} // no port is another wish than none
+		}
 		sum.Ports = append(sum.Ports, part.Ports...)
 		sum.Steps = append(sum.Steps, part.Steps...)
 		sum.Statuses = append(sum.Statuses, part.Statuses...)
@@ -62,8 +65,10 @@ func addBag(bags []Databag, bag Databag) []Databag {
 			panic(fmt.Sprintf("a part of a charm wants the whole databag of relation %s, another a part of it", bag.Relation))
 		}
 		bags[i].Keys = slices.Concat(have.Keys, bag.Keys)
-		bags[i].Data = maps.Clone(have.Data)
-		maps.Copy(bags[i].Data, bag.Data)
+		data := make(Bag, len(have.Data)+len(bag.Data))
+		maps.Copy(data, have.Data)
+		maps.Copy(data, bag.Data)
+		bags[i].Data = data
 		return bags
 	}
 	return append(bags, bag)

@@ -24,12 +24,18 @@ func part(t *rapid.T, name string) ops.Plan {
 	for i := range rapid.IntRange(0, 3).Draw(t, name+" bags") {
 		key := fmt.Sprintf("%s-%d", name, i)
 		bag := ops.Databag{Relation: fmt.Sprintf("r:%d", i%2), App: i == 2, Keys: []string{key, key + "-absent"}, Data: ops.Bag{key: "x"}}
+		if rapid.Bool().Draw(t, name+" takes its keys away") {
+			bag.Data = nil
+		}
 		if i != 1 || rapid.Bool().Draw(t, name+" second bag") {
 			p.Databags = append(p.Databags, bag)
 		}
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, name+" steps") {
 		p.Steps = append(p.Steps, ops.Step{Name: fmt.Sprintf("%s %d", name, i)})
+	}
+	if rapid.Bool().Draw(t, name+" knows its ports") {
+		p.Ports = []string{}
 	}
 	for range rapid.IntRange(0, 2).Draw(t, name+" ports") {
 		p.Ports = append(p.Ports, rapid.SampledFrom([]string{"1/tcp", "2/tcp"}).Draw(t, "port"))
