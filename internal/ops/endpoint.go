@@ -66,7 +66,7 @@ func (e Requirer[Offer, Request]) Remotes(ctx context.Context, u *Unit) ([]Remot
 		if r.Broken {
 			continue
 		}
-		bag, err := r.RemoteApp(ctx)
+		bag, err := r.read(ctx, r.App, true)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ func (e Provider[Offer, Request]) Clients(ctx context.Context, u *Unit) ([]Clien
 		}
 		client := Client[Request]{Relation: r.ID, App: r.App}
 		for _, unit := range r.Units {
-			bag, err := r.RemoteUnit(ctx, unit)
+			bag, err := r.read(ctx, unit, false)
 			if err != nil {
 				return nil, err
 			}

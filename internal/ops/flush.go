@@ -55,7 +55,7 @@ func (u *Unit) rememberVersion(ctx context.Context) (changed bool, err error) {
 	if u.version == "" {
 		return false, nil
 	}
-	state, err := u.State(ctx)
+	state, err := u.readState(ctx)
 	if err != nil || state[versionKey] == u.version {
 		return false, err
 	}

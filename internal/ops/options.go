@@ -33,7 +33,7 @@ func Options[O Validator](ctx context.Context, u *Unit, key string) (options *O,
 }
 
 func recall[O Validator](ctx context.Context, u *Unit, key string) (*O, error) {
-	state, err := u.State(ctx)
+	state, err := u.readState(ctx)
 	if err != nil || state[key] == "" {
 		return nil, err
 	}

@@ -38,12 +38,12 @@ func (e Peering[Member, Plan]) Read(ctx context.Context, u *Unit) (Peers[Member,
 	}
 	p.relation = relations[0] // Juju makes one
 	p.Relation = p.relation.ID
-	bag, err := p.relation.LocalUnit(ctx)
+	bag, err := p.relation.read(ctx, u.Name(), false)
 	if err != nil {
 		return p, err
 	}
 	p.Own, _ = accept[Member](u.Name(), bag)
-	if bag, err = p.relation.LocalApp(ctx); err != nil {
+	if bag, err = p.relation.read(ctx, u.App(), true); err != nil {
 		return p, err
 	}
 	p.Decision = readDecision[Plan](u, p.Relation, bag)
@@ -59,7 +59,7 @@ func (p Peers[Member, Plan]) Others(ctx context.Context) (map[string]Member, err
 	}
 	others := make(map[string]Member, len(p.relation.Units))
 	for _, unit := range p.relation.Units {
-		bag, err := p.relation.RemoteUnit(ctx, unit)
+		bag, err := p.relation.read(ctx, unit, false)
 		if err != nil {
 			return nil, err
 		}

@@ -13,7 +13,8 @@ import (
 )
 
 // Relation is one relation of an endpoint as this hook sees it. Its databags
-// are read when asked for and cached for the hook.
+// are read when asked for and cached for the hook; the caller gets a copy, to
+// change and give to Databag.Data.
 type Relation struct {
 	// ID is the relation's id, such as "zookeeper:3".
 	ID       string
@@ -109,28 +110,25 @@ func compareIDs(a, b string) int {
 // the own application's, which every unit may read. It is empty if Juju
 // refuses it, as it does when the relation is going away.
 func (r *Relation) RemoteApp(ctx context.Context) (Bag, error) {
-	if r.App == "" {
-		return Bag{}, nil
-	}
-	return r.read(ctx, r.App, true)
+	return copied(r.read(ctx, r.App, true))
 }
 
 // RemoteUnit is the databag of a remote unit. Its content is that of the
 // unit's last relation-joined or -changed, which may be older than what the
 // unit has written since.
 func (r *Relation) RemoteUnit(ctx context.Context, unit string) (Bag, error) {
-	return r.read(ctx, unit, false)
+	return copied(r.read(ctx, unit, false))
 }
 
 // LocalUnit is the databag of this unit with what this hook has written.
 func (r *Relation) LocalUnit(ctx context.Context) (Bag, error) {
-	return r.read(ctx, r.unit.Name(), false)
+	return copied(r.read(ctx, r.unit.Name(), false))
 }
 
 // LocalApp is the databag of the own application. Only the leader may read
 // it, except in peer relations.
 func (r *Relation) LocalApp(ctx context.Context) (Bag, error) {
-	return r.read(ctx, r.unit.App(), true)
+	return copied(r.read(ctx, r.unit.App(), true))
 }
 
 // RemoteModel is the UUID of the model that the remote application is in. It
@@ -157,9 +155,17 @@ type bagKey struct {
 	app             bool
 }
 
+// read gives the cached databag itself, which must not be changed: a write
+// is told from it. Without an owner, as Juju may not know the remote
+// application, it is empty.
 func (r *Relation) read(ctx context.Context, owner string, app bool) (Bag, error) {
+	if owner == "" {
+		return Bag{}, nil
+	}
 	return r.unit.readBag(ctx, bagKey{r.ID, owner, app})
 }
+
+func copied(bag Bag, err error) (Bag, error) { return maps.Clone(bag), err }
 
 func (u *Unit) readBag(ctx context.Context, key bagKey) (Bag, error) {
 	if bag, ok := u.bags[key]; ok {

@@ -290,3 +290,40 @@ func TestGoal(t *testing.T) {
 		return err
 	})
 }
+
+// What a caller does with what it has read is its own until it is applied.
+func TestReadsAreCopies(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, seed())
+	in(t, s, updateStatus, func(ctx context.Context, u *ops.Unit) error {
+		relations, err := u.Relations(ctx, "db")
+		if err != nil {
+			return err
+		}
+		for _, read := range []func(context.Context) (ops.Bag, error){relations[0].LocalUnit, relations[0].LocalApp, relations[0].RemoteApp, u.State} {
+			bag, err := read(ctx)
+			if err != nil {
+				return err
+			}
+			bag["scratch"] = "x"
+			if again, err := read(ctx); err != nil || again["scratch"] != "" {
+				t.Errorf("the second read has what the caller put into the first: %v, %v", again, err)
+			}
+		}
+		state, err := u.State(ctx)
+		if err != nil {
+			return err
+		}
+		state["url"] = "x"
+		bag, err := relations[0].LocalUnit(ctx)
+		if err != nil {
+			return err
+		}
+		bag["url"] = "x"
+		_, err = u.Apply(ctx, ops.Plan{Databags: []ops.Databag{{Relation: "db:4", Data: bag}}})
+		return errors.Join(err, u.SetState(ctx, "url", "x"))
+	})
+	if after := s.context.After(); after.UnitData[4]["url"] != "x" || after.State["url"] != "x" {
+		t.Errorf("never sent: databag %v, state %v", after.UnitData[4], after.State)
+	}
+}

@@ -268,8 +268,12 @@ func (u *Unit) Storage(ctx context.Context, name string) ([]Storage, error) {
 	return storages, nil
 }
 
-// State is the unit's stored state, which survives its pod.
-func (u *Unit) State(ctx context.Context) (Bag, error) {
+// State is the unit's stored state, which survives its pod: a copy, which
+// SetState changes, not the caller.
+func (u *Unit) State(ctx context.Context) (Bag, error) { return copied(u.readState(ctx)) }
+
+// readState gives the cached state itself, which must not be changed.
+func (u *Unit) readState(ctx context.Context) (Bag, error) {
 	if u.state == nil {
 		state, err := u.tools.StateGet(ctx)
 		if err != nil {
@@ -286,7 +290,7 @@ func (u *Unit) State(ctx context.Context) (Bag, error) {
 // SetState stores a value at the end of the hook, if the hook succeeds; ""
 // deletes the key.
 func (u *Unit) SetState(ctx context.Context, key, value string) error {
-	state, err := u.State(ctx)
+	state, err := u.readState(ctx)
 	if err != nil {
 		return err
 	}
