@@ -23,8 +23,10 @@ import (
 // few seconds and shows no error to anybody. They are logged and shown as a
 // status, and the event counts as handled.
 //
-// An event may come more than once: a hook that was killed runs again, and
-// notices repeat after each restart of the agent.
+// An event may come more than once: a hook that was killed runs again, notices
+// repeat after each restart of the agent, and if the unit turns out to lead no
+// more, handler and Reconcile run once more in the same hook, which has then
+// forgotten what they had written.
 type (
 	// RelationDepartedHandler hears who leaves a relation. Reconcile sees only
 	// that somebody is not there any more.
@@ -176,7 +178,11 @@ func (u *Unit) handle(ctx context.Context, charm Charm) error {
 	case juju.SecretExpired, juju.SecretRotate, juju.SecretRemove:
 		return u.handleSecret(ctx, charm)
 	case juju.PebbleCustomNotice, juju.PebbleCheckFailed, juju.PebbleCheckRecovered:
-		if err := u.handlePebble(ctx, charm); err != nil {
+		err := u.handlePebble(ctx, charm)
+		if u.deposed(err) {
+			return err // once more
+		}
+		if err != nil {
 			u.log.Error("handler failed", "hook", u.hook.String(), "error", err)
 			u.AddStatus(Waiting(fmt.Sprintf("cannot handle %s: %s", u.hook, line(err))))
 		}

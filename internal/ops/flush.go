@@ -26,6 +26,9 @@ func (u *Unit) flush(ctx context.Context) error {
 	if err := u.flushState(ctx); err != nil {
 		return err
 	}
+	if err := u.flushStorage(ctx); err != nil {
+		return err
+	}
 	if err := u.flushSecrets(ctx); err != nil {
 		return err
 	}
@@ -109,6 +112,18 @@ func (u *Unit) flushState(ctx context.Context) error {
 		}
 	}
 	clear(u.stateDiff)
+	return nil
+}
+
+// flushStorage asks for each storage once: Juju adds up what several calls ask
+// for.
+func (u *Unit) flushStorage(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(u.storageAdds)) {
+		if err := u.tools.StorageAdd(ctx, name, u.storageAdds[name]); err != nil {
+			return fmt.Errorf("cannot add storage %q: %w", name, err)
+		}
+	}
+	clear(u.storageAdds)
 	return nil
 }
 

@@ -229,18 +229,18 @@ func TestAddStorage(t *testing.T) {
 	world.Charm = &charm
 	s := newStage(t, world)
 	err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error {
-		return errors.Join(u.AddStorage(ctx, "data", 1), errors.New("deliberate"))
+		return errors.Join(u.AddStorage("data", 1), errors.New("deliberate"))
 	}), updateStatus)
 	if err == nil || len(s.context.After().Storages) != 1 {
 		t.Errorf("a failed hook added a storage: %v, %v", s.context.After().Storages, err)
 	}
 	s = newStage(t, world)
-	in(t, s, updateStatus, func(ctx context.Context, u *ops.Unit) error { return u.AddStorage(ctx, "data", 2) })
+	in(t, s, updateStatus, func(ctx context.Context, u *ops.Unit) error { return u.AddStorage("data", 2) })
 	if storages := s.context.After().Storages; len(storages) != 3 {
 		t.Errorf("storages are %v", storages)
 	}
 	in(t, s, updateStatus, func(ctx context.Context, u *ops.Unit) error {
-		if err := u.AddStorage(ctx, "data", 0); err == nil {
+		if err := u.AddStorage("data", 0); err == nil {
 			t.Error("no error for no storage")
 		}
 		return nil

@@ -73,19 +73,24 @@ func Run(ctx context.Context, host Host, charm Charm) (err error) {
 	return err
 }
 
-// reconcile is a hook but for its flush.
+// reconcile is a hook but for its flush. If leadership moved in the middle,
+// what only a leader writes is the new one's now: the charm begins once more,
+// as one of many.
 func (u *Unit) reconcile(ctx context.Context, charm Charm) error {
+	err := u.attempt(ctx, charm)
+	if u.deposed(err) {
+		u.log.Info("lost leadership during the hook")
+		u.demote()
+		err = u.attempt(ctx, charm)
+	}
+	return err
+}
+
+func (u *Unit) attempt(ctx context.Context, charm Charm) error {
 	if err := u.heal(u.handle(ctx, charm)); err != nil {
 		return err
 	}
-	err := charm.Reconcile(ctx, u)
-	if errors.Is(err, hooktool.ErrNotLeader) && u.demote() {
-		// Leadership moved in the middle. What only a leader writes is the
-		// new one's now; the rest is decided once more, without it.
-		u.log.Info("lost leadership during the hook")
-		err = charm.Reconcile(ctx, u)
-	}
-	return u.heal(err)
+	return u.heal(charm.Reconcile(ctx, u))
 }
 
 // heal takes an error that is a status for one. The hook then succeeds.
@@ -94,7 +99,7 @@ func (u *Unit) heal(err error) error {
 		return nil
 	}
 	status, ok := statusOf(err)
-	if !ok {
+	if !ok || u.deposed(err) {
 		return err
 	}
 	u.log.Warn("cannot go on in this hook", "error", err)
@@ -102,28 +107,34 @@ func (u *Unit) heal(err error) error {
 	return nil
 }
 
-// demote forgets that the unit leads, and what it wrote as the leader. It
-// reports false if the charm did not take the unit for one.
-func (u *Unit) demote() bool {
-	if u.leader == nil || !*u.leader {
-		return false
-	}
+// deposed says that Juju refused what only a leader may, and that the charm
+// took the unit for it.
+func (u *Unit) deposed(err error) bool {
+	return u.leader != nil && *u.leader && errors.Is(err, hooktool.ErrNotLeader)
+}
+
+// demote forgets that the unit leads, and what the hook has gathered, so that
+// nothing of it is written twice when the charm decides anew. Changes of the
+// unit's own secrets stay: the next ones take their place.
+func (u *Unit) demote() {
 	*u.leader = false
-	for key := range u.writes {
-		if key.app {
-			delete(u.writes, key)
-			delete(u.bags, key)
-			delete(u.committed, key)
+	for key, before := range u.committed {
+		if u.bags[key] = before; key.app {
+			delete(u.bags, key) // who does not lead may not read it
 		}
 	}
+	clear(u.writes)
+	clear(u.committed)
+	u.state = u.stored
+	clear(u.stateDiff)
+	clear(u.storageAdds)
 	for id := range u.secretSets {
 		if s := u.owned[id]; s != nil && !s.Unit {
 			delete(u.secretSets, id)
 			delete(u.owned, id)
 		}
 	}
-	u.statuses, u.appStatuses = nil, nil
-	return true
+	u.statuses, u.moreStatuses, u.appStatuses = nil, nil, nil
 }
 
 // levelTrace is below slog's own levels; Juju has it.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 
@@ -234,129 +233,6 @@ func TestFlushOrder(t *testing.T) {
 		if writes := s.writes(); len(writes) > 0 {
 			t.Errorf("in %s: wrote %v", hook.Describe(), writes)
 		}
-	}
-}
-
-// refuse answers a tool as Juju does when leadership is gone.
-func refuse(tool, flag, stderr string) func(call hooktool.Call) (hooktool.Result, bool) {
-	return func(call hooktool.Call) (hooktool.Result, bool) {
-		if call.Tool != tool || !slices.Contains(call.Args, flag) {
-			return hooktool.Result{}, false
-		}
-		return hooktool.Result{Code: 1, Stderr: []byte(stderr)}, true
-	}
-}
-
-// Leadership that is gone at the flush costs what the leader wrote and nothing
-// else.
-func TestLeadershipLostAtFlush(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		tamper func(call hooktool.Call) (hooktool.Result, bool)
-		lost   func(after model.After) bool
-	}{
-		"databag": {
-			refuse("relation-set", "--app", "ERROR cannot write relation settings\n"),
-			func(after model.After) bool { return after.AppData[2]["decided"] == "" },
-		},
-		"status": {
-			refuse("status-set", "--application", "ERROR this unit is not the leader\n"),
-			func(after model.After) bool { return after.AppStatus.Name == "" },
-		},
-		"reading the status": {
-			refuse("status-get", "--application", "ERROR this unit is not the leader\n"),
-			func(after model.After) bool { return after.AppStatus.Name == "" },
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newStage(t, seed())
-			s.tamper = test.tamper
-			err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error {
-				_, err := u.Apply(ctx, everything(ops.Waiting("b")))
-				return err
-			}), updateStatus)
-			if err != nil {
-				t.Fatal(err)
-			}
-			after := s.context.After()
-			if !test.lost(after) || after.UnitData[2]["name"] != "web-1" || after.UnitData[4]["a"] != "b" || after.Status != ops.Waiting("b") {
-				t.Errorf("after the hook: %+v", after)
-			}
-			if !strings.Contains(s.log(), "lost leadership") {
-				t.Errorf("log is\n%s", s.log())
-			}
-		})
-	}
-}
-
-// Leadership that is gone in the middle makes the unit decide once more, as
-// one of many.
-func TestLeadershipLostInTheMiddle(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, seed())
-	s.tamper = refuse("secret-add", "application", "ERROR this unit is not the leader\n")
-	rounds := 0
-	err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error {
-		rounds++
-		leader, err := u.Leader(ctx)
-		if err != nil {
-			return err
-		}
-		plan := everything(ops.Active("led"))
-		if !leader {
-			plan.Databags = plan.Databags[1:]
-			plan.Statuses = []juju.Status{ops.Active("follows")}
-		}
-		if _, err := u.Apply(ctx, plan); err != nil {
-			return err
-		}
-		if leader {
-			_, err = u.EnsureSecret(ctx, ops.SecretSpec{Label: "new", Content: content("key", "k")})
-		}
-		return err
-	}), updateStatus)
-	if err != nil || rounds != 2 {
-		t.Fatalf("%d rounds, %v", rounds, err)
-	}
-	after := s.context.After()
-	if after.AppData[2]["decided"] != "" || after.AppStatus.Name != "" || after.UnitData[2]["name"] != "web-1" || after.Status != ops.Active("follows") {
-		t.Errorf("after the hook: %+v", after)
-	}
-}
-
-// What the plan of a leader said is forgotten with it.
-func TestStatusAfterLeadership(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, seed())
-	s.tamper = refuse("secret-add", "application", "ERROR this unit is not the leader\n")
-	err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error {
-		if leader, err := u.Leader(ctx); err != nil || !leader {
-			return &ops.StatusError{Reason: ops.Waiting("for the leader")}
-		}
-		if _, err := u.Apply(ctx, everything(ops.Blocked("led"))); err != nil {
-			return err
-		}
-		_, err := u.EnsureSecret(ctx, ops.SecretSpec{Label: "new", Content: content("key", "k")})
-		return err
-	}), updateStatus)
-	if status := s.context.After().Status; err != nil || status != ops.Waiting("for the leader") {
-		t.Errorf("status is %v, %v", status, err)
-	}
-}
-
-// A unit that never led and writes as if is wrong.
-func TestWriteWithoutLeadership(t *testing.T) {
-	t.Parallel()
-	world := seed()
-	world.Leader = false
-	s := newStage(t, world)
-	err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error {
-		_, err := u.Apply(ctx, everything())
-		return err
-	}), updateStatus)
-	if !errors.Is(err, hooktool.ErrNotLeader) {
-		t.Errorf("error is %v", err)
 	}
 }
 

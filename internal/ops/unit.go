@@ -45,6 +45,7 @@ type Unit struct {
 	committed    map[bagKey]Bag // what the databags in writes were before
 	stateDiff    Bag
 	secretSets   map[string]*hooktool.SecretSpec // by ID
+	storageAdds  map[string]int                  // by name
 	version      string
 	statuses     []juju.Status // of the last plan
 	moreStatuses []juju.Status
@@ -362,10 +363,14 @@ func (u *Unit) Resource(ctx context.Context, name string) (path string, err erro
 
 // AddStorage asks for count more instances of a storage at the end of the
 // hook; storage-attached comes for each.
-func (u *Unit) AddStorage(ctx context.Context, name string, count int) error {
-	if err := u.tools.StorageAdd(ctx, name, count); err != nil {
-		return fmt.Errorf("cannot add storage %q: %w", name, err)
+func (u *Unit) AddStorage(name string, count int) error {
+	if count < 1 {
+		return fmt.Errorf("cannot add storage %q: want one or more, got %d", name, count)
 	}
+	if u.storageAdds == nil {
+		u.storageAdds = map[string]int{}
+	}
+	u.storageAdds[name] += count
 	return nil
 }
 

@@ -299,7 +299,7 @@ func perish(ctx context.Context, u *ops.Unit, a *ops.Action) error {
 }
 
 func grow(ctx context.Context, u *ops.Unit, _ *ops.Action) error {
-	return u.AddStorage(ctx, "cache", 1)
+	return u.AddStorage("cache", 1)
 }
 
 func sabotage(ctx context.Context, u *ops.Unit, _ *ops.Action) error {
