@@ -95,7 +95,7 @@ func (c *Charm) Try(ctx context.Context, charm ops.Charm, state State, event Eve
 	if err := s.check(); err != nil {
 		return Result{}, &ImpossibleError{"state", err}
 	}
-	hook, err := s.due()
+	hook, err := s.due(ctx)
 	if err != nil {
 		return Result{}, &ImpossibleError{event.String(), err}
 	}

@@ -1,6 +1,7 @@
 package opstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,7 +14,7 @@ import (
 )
 
 // due is the event as Juju's hook; the error says why it cannot come.
-func (s *scene) due() (model.Hook, error) {
+func (s *scene) due(ctx context.Context) (model.Hook, error) {
 	hook := model.Hook{Hook: s.event.hook}
 	switch {
 	case hook.Relation():
@@ -42,7 +43,7 @@ func (s *scene) due() (model.Hook, error) {
 	case juju.StorageAttached, juju.StorageDetaching:
 		return hook, s.storageDue(&hook)
 	case juju.PebbleReady, juju.PebbleCustomNotice, juju.PebbleCheckFailed, juju.PebbleCheckRecovered:
-		return hook, s.workloadDue(&hook)
+		return hook, s.workloadDue(ctx, &hook)
 	case juju.SecretChanged, juju.SecretRotate, juju.SecretExpired, juju.SecretRemove:
 		return hook, s.secretDue(&hook)
 	case juju.Action:
@@ -185,7 +186,7 @@ func (s *scene) storageDue(hook *model.Hook) error {
 	return nil
 }
 
-func (s *scene) workloadDue(hook *model.Hook) error {
+func (s *scene) workloadDue(ctx context.Context, hook *model.Hook) error {
 	if _, ok := s.charm.Container(hook.Name); !ok {
 		return fmt.Errorf("container %q is not in metadata.yaml", hook.Name)
 	}
@@ -196,39 +197,48 @@ func (s *scene) workloadDue(hook *model.Hook) error {
 	switch hook.Kind {
 	case juju.PebbleCustomNotice:
 		hook.NoticeKey, hook.NoticeType = s.event.object, "custom"
-		return errors.Join(s.since("custom notices", 3, 4), s.noticeDue(hook, container))
+		return errors.Join(s.since("custom notices", 3, 4), s.noticeDue(ctx, hook, container))
 	case juju.PebbleCheckFailed, juju.PebbleCheckRecovered:
 		hook.CheckName = s.event.object
-		return errors.Join(s.since("hooks of checks", 3, 6), s.checkDue(hook, container))
+		return errors.Join(s.since("hooks of checks", 3, 6), s.checkDue(ctx, hook, container))
 	}
 	return nil
 }
 
-func (s *scene) noticeDue(hook *model.Hook, container Container) error {
+// noticeDue asks a Pebble of the test what it has, as checkDue does: neither
+// can come of what is not there.
+func (s *scene) noticeDue(ctx context.Context, hook *model.Hook, container Container) error {
+	notices := container.Notices
 	if container.Pebble != nil {
-		hook.NoticeID = "1"
-		return nil // it may come any time
+		var err error
+		if notices, err = container.Pebble.Notices(ctx); err != nil {
+			return fmt.Errorf("container %q does not tell its notices: %w", hook.Name, err)
+		}
 	}
-	of := func(n pebble.Notice) bool { return n.Key == hook.NoticeKey }
-	at := slices.IndexFunc(container.Notices, of)
+	at := slices.IndexFunc(notices, func(n pebble.Notice) bool { return n.Key == hook.NoticeKey })
 	if at < 0 {
 		return fmt.Errorf("container %q has no notice %q", hook.Name, hook.NoticeKey)
 	}
-	if hook.NoticeID = container.Notices[at].ID; hook.NoticeID == "" {
+	if hook.NoticeID = notices[at].ID; hook.NoticeID == "" {
 		hook.NoticeID = fmt.Sprint(at + 1)
 	}
 	return nil
 }
 
-func (s *scene) checkDue(hook *model.Hook, container Container) error {
-	if container.Pebble != nil {
-		return nil
-	}
+func (s *scene) checkDue(ctx context.Context, hook *model.Hook, container Container) error {
 	known := slices.ContainsFunc(container.Layers, func(l Layer) bool {
 		_, ok := l.Layer.Checks[hook.CheckName]
 		return ok
 	})
 	down := container.Checks[hook.CheckName].Status == "down"
+	if container.Pebble != nil {
+		checks, err := container.Pebble.Checks(ctx, hook.CheckName)
+		if err != nil {
+			return fmt.Errorf("container %q does not tell its checks: %w", hook.Name, err)
+		}
+		known = len(checks) > 0
+		down = known && checks[0].Status == "down"
+	}
 	switch {
 	case !known:
 		return fmt.Errorf("container %q has no check %q in its plan", hook.Name, hook.CheckName)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -418,6 +419,42 @@ func TestPebbleOfTheTest(t *testing.T) {
 	}
 	if diff := cmp.Diff(state.Containers, result.State.Containers, cmp.Comparer(func(a, b opstest.Container) bool { return a.Pebble == b.Pebble })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Events of a container that the test keeps are of what that has.
+func TestEventsOfThePebbleOfTheTest(t *testing.T) {
+	t.Parallel()
+	ctx, charm := t.Context(), opstest.Load(t, files)
+	quiet := does(func(context.Context, *ops.Unit) error { return nil })
+	for name, container := range map[string]opstest.Container{
+		"fake": {Pebble: pebbletest.NewFake(pebbletest.Options{})}, "real": opstest.RealPebble(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := errors.Join(container.Pebble.Notify(ctx, "example.com/a", nil), container.Pebble.Notify(ctx, "example.com/b", nil),
+				container.Pebble.AddLayer(ctx, "web", pebble.Layer{Checks: map[string]pebble.Check{"up": {TCP: &pebble.TCPCheck{Port: 1}}}}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			state := opstest.State{Containers: map[string]opstest.Container{"server": container}}
+			for _, test := range []struct {
+				event opstest.Event
+				want  string
+			}{
+				{opstest.CustomNotice("server", "example.com/c"), `container "server" has no notice "example.com/c"`},
+				{opstest.CheckFailed("server", "down"), `container "server" has no check "down" in its plan`},
+				{opstest.CheckFailed("server", "up"), `check "up" of container "server" is not down`},
+			} {
+				_, err := charm.Try(ctx, quiet, state, test.event)
+				if impossible, ok := errors.AsType[*opstest.ImpossibleError](err); !ok || !strings.Contains(impossible.Error(), test.want) {
+					t.Errorf("got %v, want %s", err, test.want)
+				}
+			}
+			if result := charm.Run(t, quiet, state, opstest.CustomNotice("server", "example.com/b")); result.Environment.NoticeID != "2" {
+				t.Errorf("notice %q, want the daemon's number 2", result.Environment.NoticeID)
+			}
+		})
 	}
 }
 
