@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
@@ -19,8 +21,8 @@ type Plan struct {
 	// Databags are the wanted contents of own databags; those not named are
 	// left alone.
 	Databags []Databag
-	// Ports are all ports of the application's Service, such as "6650/tcp";
-	// nil leaves them alone. Kubernetes takes no ranges.
+	// Ports are all ports of the application's Service, such as "6650/tcp",
+	// as SetPorts takes them; nil leaves them alone.
 	Ports []string
 	// Version is the workload's version for juju status; "" leaves it alone.
 	Version string
@@ -136,9 +138,14 @@ func (u *Unit) Apply(ctx context.Context, plan Plan) (changed bool, err error) {
 	return changed, nil
 }
 
-// SetPorts makes the ports, such as "6650/tcp", those that are open, and no
-// others, at the end of the hook. Kubernetes takes no ranges.
-func (u *Unit) SetPorts(ctx context.Context, want ...string) error {
+// SetPorts makes the ports, such as "6650/tcp", "53/udp" or "icmp", those that
+// are open, and no others, at the end of the hook; a number alone is of tcp.
+// Kubernetes takes no ranges.
+func (u *Unit) SetPorts(ctx context.Context, ports ...string) error {
+	want := make([]string, len(ports))
+	for i, port := range ports {
+		want[i] = spellPort(port)
+	}
 	if u.ports == nil {
 		opened, err := u.tools.OpenedPorts(ctx)
 		if err != nil {
@@ -165,4 +172,26 @@ func (u *Unit) SetPorts(ctx context.Context, want ...string) error {
 		u.ports = append(u.ports, port)
 	}
 	return nil
+}
+
+// spellPort spells a port as opened-ports does, so that the two compare: Juju
+// takes "80", "80-80/TCP" and "080/tcp" too, and means 80/tcp. What is no port
+// stays as it is, for Juju to refuse.
+func spellPort(port string) string {
+	lower := strings.ToLower(port)
+	text, protocol, given := strings.Cut(lower, "/")
+	if !given {
+		protocol = "tcp"
+	}
+	if from, to, isRange := strings.Cut(text, "-"); isRange && from == to {
+		text = from
+	}
+	number, err := strconv.Atoi(text)
+	switch {
+	case lower == "icmp":
+		return lower
+	case err != nil:
+		return port
+	}
+	return strconv.Itoa(number) + "/" + protocol
 }

@@ -179,6 +179,18 @@ func TestSetPorts(t *testing.T) {
 	if after := s.context.After(); len(after.Ports) > 0 {
 		t.Errorf("ports are %v", after.Ports)
 	}
+	// However a charm spells a port, the next hook finds it open.
+	spelled := func(ctx context.Context, u *ops.Unit) error {
+		return u.SetPorts(ctx, "80", "81/TCP", "82-82/udp", "083/tcp", "80/tcp", "ICMP")
+	}
+	in(t, s, updateStatus, spelled)
+	if diff := cmp.Diff([]string{"icmp", "80/tcp", "81/tcp", "83/tcp", "82/udp"}, s.context.After().Ports); diff != "" {
+		t.Errorf("ports (-want +got):\n%s", diff)
+	}
+	in(t, s, updateStatus, spelled)
+	if writes := s.writes(); len(writes) > 0 {
+		t.Errorf("the second hook wrote %v", writes)
+	}
 	s = newStage(t, seed())
 	err := s.play(charmFunc(func(ctx context.Context, u *ops.Unit) error { return u.SetPorts(ctx, "80-90/tcp") }), updateStatus)
 	if !errors.Is(err, hooktool.ErrUnsupported) {
