@@ -76,15 +76,15 @@ func parseVersion(text string) ([3]int, bool) {
 type UnsupportedError struct {
 	Feature Feature
 	Version string // the daemon's
-	cause   error
+	Err     error  // the daemon's own refusal
 }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("pebble %s is too old for %s (it needs %s): %v", e.Version, e.Feature.Name, e.Feature.Since, e.cause)
+	return fmt.Sprintf("pebble %s is too old for %s (it needs %s): %v", e.Version, e.Feature.Name, e.Feature.Since, e.Err)
 }
 
 // Unwrap gives the daemon's own refusal.
-func (e *UnsupportedError) Unwrap() error { return e.cause }
+func (e *UnsupportedError) Unwrap() error { return e.Err }
 
 // needs turns the refusal of an endpoint that the daemon does not have into an
 // UnsupportedError.
@@ -107,7 +107,7 @@ func (c *Client) unsupported(ctx context.Context, f Feature, refused error) erro
 	if err != nil {
 		return err
 	}
-	return &UnsupportedError{Feature: f, Version: info.Version, cause: refused}
+	return &UnsupportedError{Feature: f, Version: info.Version, Err: refused}
 }
 
 var unknownField = regexp.MustCompile(`field (\S+) not found in type`)

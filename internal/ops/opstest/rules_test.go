@@ -1,10 +1,13 @@
 package opstest_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/hooktool"
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
@@ -324,5 +327,60 @@ func TestRulesOfMetadata(t *testing.T) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})
+	}
+}
+
+// A container's Pebble is the one that Juju brings.
+func TestPebbleOfTheJuju(t *testing.T) {
+	t.Parallel()
+	charm := opstest.Load(t, files)
+	for version, want := range map[string]struct {
+		pebble string
+		lacks  []string
+	}{
+		"2.9.50": {"v1.1.1", []string{"notices", "identities", "starting and stopping checks"}},
+		"3.1.10": {"v1.4.2", []string{"notices", "identities", "starting and stopping checks"}},
+		"3.2.4":  {"v1.4.0", []string{"notices", "identities", "starting and stopping checks"}},
+		"3.3.7":  {"v1.4.2", []string{"notices", "identities", "starting and stopping checks"}},
+		"3.4.6":  {"v1.7.4", []string{"identities", "starting and stopping checks"}},
+		"3.5.7":  {"v1.10.2", []string{"identities", "starting and stopping checks"}},
+		"3.6.9":  {"v1.32.1", nil},
+		"4.0.0":  {"v1.32.1", nil},
+		"":       {"v1.32.1", nil},
+	} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			state := opstest.State{Juju: version, Containers: map[string]opstest.Container{"server": plan(nil)}}
+			charm.Run(t, does(func(ctx context.Context, u *ops.Unit) error {
+				server, err := pebble.As[pebble.Daemon](u.Container("server"))
+				if err != nil {
+					return err
+				}
+				info, err := server.SystemInfo(ctx)
+				if err != nil || info.Version != want.pebble {
+					t.Errorf("version %q, %v, want %s", info.Version, err, want.pebble)
+				}
+				_, notices := server.Notices(ctx)
+				_, identities := server.Identities(ctx)
+				_, stop := server.StopChecks(ctx, "up")
+				var lacks []string
+				for _, err := range []error{errors.Join(server.Notify(ctx, "a.b/c", nil), notices), identities, stop} {
+					if unsupported, ok := errors.AsType[*pebble.UnsupportedError](err); ok && unsupported.Version == want.pebble {
+						lacks = append(lacks, unsupported.Feature.Name)
+					} else if err != nil {
+						t.Error(err)
+					}
+				}
+				if diff := cmp.Diff(want.lacks, lacks); diff != "" {
+					t.Errorf("lacks (-want +got):\n%s", diff)
+				}
+				return nil
+			}), state, opstest.UpdateStatus())
+		})
+	}
+	state := opstest.State{Juju: "3.3.7", Containers: map[string]opstest.Container{"server": {Notices: []pebble.Notice{{Key: "a.b/c"}}}}}
+	_, err := charm.Try(t.Context(), web{}, state, opstest.UpdateStatus())
+	if want := `impossible state: container "server": notice "a.b/c": pebble v1.4.2 is too old for notices`; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

@@ -45,7 +45,9 @@ func (r *run) containers() error {
 		case c.Pebble != nil:
 			r.pebbles[name] = c.Pebble
 		case !c.Down:
-			fake := pebbletest.NewFake(pebbletest.Options{Mounts: r.scene.mounts(name), Users: c.Users, OnStart: c.OnStart, Now: r.clock()})
+			fake := pebbletest.NewFake(pebbletest.Options{
+				Mounts: r.scene.mounts(name), Users: c.Users, OnStart: c.OnStart, Now: r.clock(), Version: pebbleVersion(r.scene.version),
+			})
 			for executable, handler := range c.Execs {
 				fake.HandleExec(executable, handler)
 			}
@@ -56,6 +58,28 @@ func (r *run) containers() error {
 		}
 	}
 	return nil
+}
+
+// pebbleVersion is the Pebble that the newest patch release of a Juju brings,
+// as ops documents it. Of 3.6 and later it is the fake's own: Pebble moves on
+// with their patch releases, and v1.26.0 had all that pebble.Feature tells
+// apart.
+func pebbleVersion(v juju.Version) string {
+	switch {
+	case v.AtLeast(3, 6, 0):
+		return ""
+	case v.AtLeast(3, 5, 0):
+		return "v1.10.2"
+	case v.AtLeast(3, 4, 0):
+		return "v1.7.4"
+	case v.AtLeast(3, 3, 0):
+		return "v1.4.2"
+	case v.AtLeast(3, 2, 0):
+		return "v1.4.0"
+	case v.AtLeast(3, 0, 0):
+		return "v1.4.2"
+	}
+	return "v1.1.1"
 }
 
 // clock moves a second each time a container asks; the charm's stands still.

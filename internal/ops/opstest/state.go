@@ -33,7 +33,8 @@ type State struct {
 
 	// Model is the model's name, "test" if empty; ModelUUID is made from it.
 	Model, ModelUUID string
-	// Juju is the version; model.DefaultVersion if empty.
+	// Juju is the version; model.DefaultVersion if empty. Containers have the
+	// Pebble that it brings.
 	Juju string
 	// Trust is juju trust; CloudSpec what credential-get then shows.
 	Trust     bool

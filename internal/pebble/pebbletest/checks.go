@@ -77,7 +77,11 @@ func (f *Fake) Checks(ctx context.Context, names ...string) ([]pebble.CheckInfo,
 	infos := make([]pebble.CheckInfo, 0, len(f.checkNames))
 	for _, name := range f.checkNames {
 		if len(names) == 0 || slices.Contains(names, name) {
-			infos = append(infos, f.checks[name].info(name))
+			info := f.checks[name].info(name)
+			if !f.supports(pebble.FeatureCheckControl) {
+				info.Startup = ""
+			}
+			infos = append(infos, info)
 		}
 	}
 	return infos, nil

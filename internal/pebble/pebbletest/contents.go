@@ -97,6 +97,11 @@ func (f *Fake) Restore(c Contents) error {
 		}
 		known.status, known.failures = given.Status, given.Failures
 	}
+	if len(c.Notices) > 0 {
+		if err := f.tooOld("Notify"); err != nil {
+			return fmt.Errorf("notice %q: %w", c.Notices[0].Key, err)
+		}
+	}
 	for _, notice := range c.Notices {
 		if _, err := f.notify(pebble.NewNotice{Key: notice.Key, Data: notice.LastData}); err != nil {
 			return fmt.Errorf("notice %q: %w", notice.Key, err)

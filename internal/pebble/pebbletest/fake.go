@@ -4,7 +4,6 @@
 package pebbletest
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -40,8 +39,9 @@ type Options struct {
 	OnNotice func(pebble.Notice)
 	// RunCheck plays a check that RefreshCheck runs; nil: all succeed.
 	RunCheck func(name string, config pebble.Check) error
-	// Version is what SystemInfo says; empty: v1.32.1. The fake can do
-	// everything whatever it says.
+	// Version is what SystemInfo says, and what the daemon is too old for is a
+	// *pebble.UnsupportedError; empty: v1.32.1. In all else an old one is as the
+	// newest.
 	Version string
 	// Forget leaves Calls and Writes empty, for a fake that lives long.
 	Forget bool
@@ -294,6 +294,10 @@ func (f *Fake) request(ctx context.Context, c call, writes bool) error {
 	if writes && !f.options.Forget {
 		f.writes = record(f.writes, c)
 	}
+	if err := f.tooOld(c.verb); err != nil {
+		f.mu.Unlock()
+		return err
+	}
 	return nil
 }
 
@@ -311,7 +315,7 @@ func (f *Fake) SystemInfo(ctx context.Context) (pebble.SystemInfo, error) {
 		return pebble.SystemInfo{}, err
 	}
 	defer f.mu.Unlock()
-	return pebble.SystemInfo{Version: cmp.Or(f.options.Version, "v1.32.1"), BootID: fmt.Sprintf("fake-boot-%d", f.boots)}, nil
+	return pebble.SystemInfo{Version: f.version(), BootID: fmt.Sprintf("fake-boot-%d", f.boots)}, nil
 }
 
 func badRequest(format string, args ...any) error {

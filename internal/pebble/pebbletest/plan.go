@@ -31,6 +31,9 @@ func (f *Fake) AddLayer(ctx context.Context, label string, layer pebble.Layer) e
 		return err
 	}
 	defer f.mu.Unlock()
+	if err := f.tooOldFor(label, layer); err != nil {
+		return err
+	}
 	if err := layer.Validate(label); err != nil {
 		return badRequest("%v", err)
 	}
