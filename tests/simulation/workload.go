@@ -132,7 +132,7 @@ func (b *bookieProcess) live() {
 	switch {
 	case !b.gaveUp.IsZero():
 		if now.Sub(b.gaveUp) >= stuckAfter {
-			b.w.kill(func() { _ = b.fake.SetCheck(stuckCheck, "down", 3) })
+			b.w.kill(func() { _ = b.fake.SetCheck(stuckCheck, "down", 0) })
 		}
 	case b.ghost:
 	case !reach && !b.joined && now.Sub(b.reached) > b.timeout:

@@ -2,6 +2,7 @@ package pebbletest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -22,6 +23,26 @@ type check struct {
 }
 
 func (c *check) active() bool { return c.status != "inactive" }
+
+// counted is how many failures the status stands for, or why it cannot be: a
+// check is down exactly when they have reached its threshold; one that is
+// inactive keeps those that it had.
+func (c *check) counted(status string, failures int) (int, error) {
+	threshold := c.config.Threshold
+	switch {
+	case !slices.Contains([]string{"up", "down", "inactive"}, status):
+		return 0, fmt.Errorf("status %q is not one of up, down, inactive", status)
+	case failures < 0:
+		return 0, fmt.Errorf("%d failures", failures)
+	case status == "up" && failures >= threshold:
+		return 0, fmt.Errorf("it is down with %d failures: its threshold is %d", failures, threshold)
+	case status == "down" && failures == 0:
+		return threshold, nil
+	case status == "down" && failures < threshold:
+		return 0, fmt.Errorf("it is up with %d failures: its threshold is %d", failures, threshold)
+	}
+	return failures, nil
+}
 
 func (c *check) info(name string) pebble.CheckInfo {
 	startup := c.config.Startup
@@ -211,10 +232,14 @@ func (f *Fake) count(name string, c *check, failures int) func() {
 	return f.fell(name, c)
 }
 
-func (f *Fake) fell(name string, c *check) func() {
+func (f *Fake) goDown(name string, c *check) {
 	c.status = "down"
 	f.endChange(c.change, "Error", fmt.Sprintf("cannot perform the following tasks:\n- Perform check %q", name))
 	f.checkChange(name, c, "recover-check", "Recover")
+}
+
+func (f *Fake) fell(name string, c *check) func() {
+	f.goDown(name, c)
 	var ended []Process
 	shutdown := false
 	for _, service := range sortedKeys(f.services) {
@@ -242,8 +267,9 @@ func (f *Fake) fell(name string, c *check) func() {
 	}
 }
 
-// SetCheck sets a check of the plan to "up" or "down", and its failures. One
-// that goes down does to services what their on-check-failure says.
+// SetCheck sets a check of the plan that is not inactive to "up" or "down", and
+// its failures, as in CheckState. One that goes down does to services what
+// their on-check-failure says.
 func (f *Fake) SetCheck(name, status string, failures int) error {
 	if status != "up" && status != "down" {
 		return fmt.Errorf("cannot set check %q to %q", name, status)
@@ -253,6 +279,14 @@ func (f *Fake) SetCheck(name, status string, failures int) error {
 	if c == nil {
 		f.mu.Unlock()
 		return fmt.Errorf("cannot set check %q: it is not in the plan", name)
+	}
+	failures, err := c.counted(status, failures)
+	if err == nil && !c.active() {
+		err = errors.New("it is inactive")
+	}
+	if err != nil {
+		f.mu.Unlock()
+		return fmt.Errorf("cannot set check %q: %w", name, err)
 	}
 	var shutdown func()
 	switch {

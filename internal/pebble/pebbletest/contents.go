@@ -48,9 +48,12 @@ type ServiceState struct {
 	Config *pebble.Service
 }
 
-// CheckState is a check of the plan; Status is "up", "down" or "inactive".
+// CheckState is a check of the plan.
 type CheckState struct {
-	Status   string
+	// Status is "up", "down" or "inactive".
+	Status string
+	// Failures in a row: of a check that is up fewer than its threshold, of one
+	// that is down as many at least, which 0 means.
 	Failures int
 }
 
@@ -88,14 +91,12 @@ func (f *Fake) Restore(c Contents) error {
 		}
 	}
 	for _, name := range sortedKeys(c.Checks) {
-		known, given := f.checks[name], c.Checks[name]
-		switch {
-		case known == nil:
+		if f.checks[name] == nil {
 			return fmt.Errorf("check %q is not in the plan", name)
-		case !slices.Contains([]string{"up", "down", "inactive"}, given.Status):
-			return fmt.Errorf("check %q: status %q is not one of up, down, inactive", name, given.Status)
 		}
-		known.status, known.failures = given.Status, given.Failures
+		if err := f.restoreCheck(name, c.Checks[name]); err != nil {
+			return fmt.Errorf("check %q: %w", name, err)
+		}
 	}
 	if len(c.Notices) > 0 {
 		if err := f.tooOld("Notify"); err != nil {
@@ -143,6 +144,24 @@ func (f *Fake) restoreFile(name string, file FileState) error {
 		made.mode = fs.ModeDir | file.Mode.Perm()
 	}
 	f.files[path.Clean(clean)] = made
+	return nil
+}
+
+// restoreCheck does nothing to services: what the check did to them is in the
+// contents too.
+func (f *Fake) restoreCheck(name string, given CheckState) error {
+	failures, err := f.checks[name].counted(given.Status, given.Failures)
+	if err != nil {
+		return err
+	}
+	if active := given.Status != "inactive"; active != f.checks[name].active() {
+		f.startCheck(name, f.effective(name), active)
+	}
+	c := f.checks[name]
+	if given.Status == "down" {
+		f.goDown(name, c)
+	}
+	c.failures = failures
 	return nil
 }
 

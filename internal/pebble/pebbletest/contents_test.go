@@ -65,6 +65,52 @@ func TestContentsComeBack(t *testing.T) {
 	}
 }
 
+// A check that comes back is as Pebble shows it, with its change, and does
+// nothing to services.
+func TestChecksComeBack(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, check string
+		given       pebbletest.CheckState
+		want        pebble.CheckInfo
+		change      string
+	}{
+		{"down", "up", pebbletest.CheckState{Status: "down"}, pebble.CheckInfo{Status: "down", Failures: 3}, "recover-check"},
+		{"down for long", "up", pebbletest.CheckState{Status: "down", Failures: 9}, pebble.CheckInfo{Status: "down", Failures: 9}, "recover-check"},
+		{"failing", "up", pebbletest.CheckState{Status: "up", Failures: 2}, pebble.CheckInfo{Status: "up", Failures: 2}, "perform-check"},
+		{"stopped", "up", pebbletest.CheckState{Status: "inactive", Failures: 4}, pebble.CheckInfo{Status: "inactive", Failures: 4}, ""},
+		{"started", "off", pebbletest.CheckState{Status: "up"}, pebble.CheckInfo{Status: "up"}, "perform-check"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, fake, c := t.Context(), pebbletest.NewFake(pebbletest.Options{Users: []string{"app"}}), contents()
+			c.Layers[0].Layer.Services["a"] = pebble.Service{Override: "replace", Command: "a", OnCheckFailure: map[string]string{"up": "restart"}}
+			c.Checks = map[string]pebbletest.CheckState{test.check: test.given}
+			if err := fake.Restore(c); err != nil {
+				t.Fatal(err)
+			}
+			infos, err := fake.Checks(ctx, test.check)
+			if err != nil || len(infos) != 1 {
+				t.Fatalf("checks %v, %v", infos, err)
+			}
+			id := infos[0].ChangeID
+			if diff := cmp.Diff(test.want, pebble.CheckInfo{Status: infos[0].Status, Failures: infos[0].Failures}); diff != "" {
+				t.Errorf("check (-want +got):\n%s", diff)
+			}
+			if test.change == "" && id != "" {
+				t.Errorf("it has change %s", id)
+			} else if test.change != "" {
+				if change, err := fake.Change(ctx, id); err != nil || change.Kind != test.change || change.Ready {
+					t.Errorf("change %+v, %v", change, err)
+				}
+			}
+			if _, running := fake.Process("a"); !running {
+				t.Error("a check that was down before ended a service")
+			}
+		})
+	}
+}
+
 func TestContentsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -79,6 +125,9 @@ func TestContentsThatCannotBe(t *testing.T) {
 		{`"up" is not one of active`, func(c *pebbletest.Contents) { c.Services["a"] = pebbletest.ServiceState{Current: "up"} }},
 		{`check "x" is not in the plan`, func(c *pebbletest.Contents) { c.Checks["x"] = pebbletest.CheckState{Status: "up"} }},
 		{`status "bad" is not one of`, func(c *pebbletest.Contents) { c.Checks["up"] = pebbletest.CheckState{Status: "bad"} }},
+		{`check "up": it is down with 3 failures: its threshold is 3`, func(c *pebbletest.Contents) { c.Checks["up"] = pebbletest.CheckState{Status: "up", Failures: 3} }},
+		{`check "up": it is up with 2 failures: its threshold is 3`, func(c *pebbletest.Contents) { c.Checks["up"] = pebbletest.CheckState{Status: "down", Failures: 2} }},
+		{`check "up": -1 failures`, func(c *pebbletest.Contents) { c.Checks["up"] = pebbletest.CheckState{Status: "up", Failures: -1} }},
 		{`paths must be absolute`, func(c *pebbletest.Contents) { c.Files["etc/x"] = pebbletest.FileState{} }},
 		{`unknown user nobody`, func(c *pebbletest.Contents) { c.Files["/x"] = pebbletest.FileState{User: "nobody"} }},
 		{`invalid key "x"`, func(c *pebbletest.Contents) { c.Notices[0].Key = "x" }},

@@ -125,6 +125,12 @@ func TestFakeChecks(t *testing.T) {
 	if f.SetCheck("d", "up", 0) == nil || f.SetCheck("c", "sideways", 0) == nil {
 		t.Error("an unknown check or status was accepted")
 	}
+	if f.SetCheck("c", "up", 2) == nil || f.SetCheck("c", "down", 1) == nil || f.SetCheck("c", "up", -1) == nil {
+		t.Error("failures that do not fit the status were accepted")
+	}
+	if _, err := f.StopChecks(t.Context(), "c"); err != nil || f.SetCheck("c", "down", 2) == nil {
+		t.Errorf("an inactive check went down, %v", err)
+	}
 }
 
 func TestFakeKill(t *testing.T) {
