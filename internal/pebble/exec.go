@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outputLimit is how much of a command's stdout, and of its stderr, is kept.
-const outputLimit = 1 << 20
+// OutputLimit is how much of a command's stdout, and of its stderr, Exec keeps.
+const OutputLimit = 1 << 20
 
 // Exec implements Pebble. A command that outlives the context or its timeout
 // is killed; the error is then the context's.
@@ -128,7 +128,7 @@ func (p *process) Wait() (int, error) {
 	return 0, wrapped
 }
 
-// limitedBuffer keeps the first outputLimit bytes.
+// limitedBuffer keeps the first OutputLimit bytes.
 type limitedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -137,7 +137,7 @@ type limitedBuffer struct {
 func (b *limitedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.buf.Write(p[:min(len(p), outputLimit-b.buf.Len())])
+	b.buf.Write(p[:min(len(p), OutputLimit-b.buf.Len())])
 	return len(p), nil
 }
 

@@ -304,7 +304,7 @@ type Command struct {
 	Timeout time.Duration
 }
 
-// ExecResult is what a command left. Output beyond 1 MiB each is cut.
+// ExecResult is what a command left. Output beyond OutputLimit each is cut.
 type ExecResult struct {
 	ExitCode int
 	Stdout   []byte

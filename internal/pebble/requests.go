@@ -232,7 +232,7 @@ func (s *session) raw(path string, query url.Values) (io.ReadCloser, error) {
 	var document struct {
 		Result struct{ Message, Kind string }
 	}
-	content, err := io.ReadAll(io.LimitReader(response.Body, outputLimit))
+	content, err := io.ReadAll(io.LimitReader(response.Body, OutputLimit))
 	if err == nil && json.Unmarshal(content, &document) != nil {
 		document.Result.Message = strings.TrimSpace(string(content))
 	}

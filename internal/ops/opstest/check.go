@@ -232,7 +232,7 @@ func (s *scene) checkContainers() error {
 		}
 		c := s.state.Containers[name]
 		holds := len(c.Layers)+len(c.Services)+len(c.Checks)+len(c.Notices) > 0
-		if c.Pebble != nil && (holds || len(c.Files)+len(c.Users)+len(c.Execs) > 0 || c.OnStart != nil || c.Down) {
+		if c.Pebble != nil && (holds || len(c.Files)+len(c.Users)+len(c.Missing)+len(c.Execs) > 0 || c.OnStart != nil || c.Down) {
 			return fmt.Errorf("container %q has a Pebble that the test keeps: all else of it belongs there", name)
 		}
 		if c.Down && holds {

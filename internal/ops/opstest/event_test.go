@@ -22,7 +22,7 @@ func full() opstest.State {
 	container.Checks = map[string]opstest.Check{"up": {Status: "down", Failures: 3}}
 	container.Files = map[string]opstest.File{"/etc/x": {Content: "x", Mode: 0o600, User: "app", Group: "app"}, "/data/y": {Content: "y"}, "/z/": {Mode: 0o700}}
 	container.Notices = []pebble.Notice{{ID: "3", Key: "example.com/ready", Occurrences: 2, LastData: map[string]string{"k": "v"}}}
-	container.Users = []string{"app"}
+	container.Users, container.Missing = []string{"app"}, []string{"nosuchprogram"}
 	return opstest.State{
 		App: "site", Unit: 1, Units: 3, Leaving: []int{2}, Leader: true,
 		Model: "prod", ModelUUID: "deadbeef-0bad-400d-8000-4b1d0d06f00d", Juju: "3.6.10", Trust: true,
@@ -227,6 +227,7 @@ func spoil(s *opstest.State) {
 			clear(n.LastData)
 		}
 		clear(c.Users)
+		clear(c.Missing)
 	}
 }
 

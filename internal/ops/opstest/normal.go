@@ -72,7 +72,8 @@ func (s State) Clone() State {
 	s.Containers = maps.Clone(s.Containers)
 	for name, c := range s.Containers {
 		c.Layers, c.Services, c.Checks, c.Files = deep(c.Layers), deep(c.Services), maps.Clone(c.Checks), maps.Clone(c.Files)
-		c.Notices, c.Users, c.Execs = deep(c.Notices), slices.Clone(c.Users), maps.Clone(c.Execs)
+		c.Notices, c.Execs = deep(c.Notices), maps.Clone(c.Execs)
+		c.Users, c.Missing = slices.Clone(c.Users), slices.Clone(c.Missing)
 		s.Containers[name] = c
 	}
 	return s

@@ -292,6 +292,23 @@ func TestActions(t *testing.T) {
 	}
 }
 
+// A program that the image lacks does not start, which is no failed hook.
+func TestMissingProgram(t *testing.T) {
+	t.Parallel()
+	container := plan(map[string]pebble.Service{"a": {Command: "nosuchprogram -x", Startup: "enabled"}})
+	container.Missing = []string{"nosuchprogram"}
+	result := opstest.Load(t, files).Run(t, does(func(ctx context.Context, u *ops.Unit) error {
+		err := u.Container("server").Replan(ctx)
+		if failed, ok := errors.AsType[*pebble.ChangeError](err); !ok || !strings.Contains(failed.Message, "executable file not found") {
+			t.Errorf("replan: %v", err)
+		}
+		return nil
+	}), opstest.State{Containers: map[string]opstest.Container{"server": container}}, opstest.UpdateStatus())
+	if services := result.State.Containers["server"].Services; len(services) > 0 {
+		t.Errorf("services %v", services)
+	}
+}
+
 // A container whose Pebble does not answer is left for its pebble-ready.
 func TestPebbleDown(t *testing.T) {
 	t.Parallel()

@@ -46,7 +46,7 @@ func (r *run) containers() error {
 			r.pebbles[name] = c.Pebble
 		case !c.Down:
 			fake := pebbletest.NewFake(pebbletest.Options{
-				Mounts: r.scene.mounts(name), Users: c.Users, OnStart: c.OnStart, Now: r.clock(), Version: pebbleVersion(r.scene.version),
+				Mounts: r.scene.mounts(name), Users: c.Users, Missing: c.Missing, OnStart: c.OnStart, Now: r.clock(), Version: pebbleVersion(r.scene.version),
 			})
 			for executable, handler := range c.Execs {
 				fake.HandleExec(executable, handler)

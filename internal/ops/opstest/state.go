@@ -112,6 +112,9 @@ type Container struct {
 	Notices []pebble.Notice
 	// Users exist beside root, each with a group of its name.
 	Users []string
+	// Missing are programs that the image does not have, as services name
+	// them; all others are there.
+	Missing []string
 
 	// Execs play commands, by executable. Two states do not differ in them,
 	// nor in OnStart, which may end a process that starts (see

@@ -35,7 +35,7 @@ var backends = []struct {
 	{"fake", func(t *testing.T) backend {
 		var f *Fake
 		f = NewFake(Options{
-			Mounts: []string{"/test"},
+			Mounts: []string{"/test"}, Missing: []string{"/nope/program", "nosuchprogram"},
 			OnStart: func(p Process) *int {
 				code := map[string]int{"false": 1, "true": 0}
 				if exit, ok := code[p.Config.Command]; ok {

@@ -24,8 +24,11 @@ func (f *Fake) Exec(ctx context.Context, command pebble.Command) (pebble.ExecRes
 		return pebble.ExecResult{}, cause
 	}
 	f.executed(command, err)
+	result.Stdout, result.Stderr = cut(result.Stdout), cut(result.Stderr)
 	return result, err
 }
+
+func cut(output []byte) []byte { return output[:min(len(output), pebble.OutputLimit)] }
 
 // prepare checks the command and fills in its service's context.
 func (f *Fake) prepare(ctx context.Context, command *pebble.Command) (ExecHandler, context.Context, context.CancelFunc, error) {

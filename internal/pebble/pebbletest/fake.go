@@ -26,6 +26,9 @@ type Options struct {
 	// Users are the users, each with a group of its name, beside root. Their
 	// ids count from 1000.
 	Users []string
+	// Missing are programs that the image does not have, as services name
+	// them: "java" or "/opt/app/run". All others are there, whatever Files says.
+	Missing []string
 	// OnStart is told of a process that starts. An exit code ≠ nil ends the
 	// process within its first second, so that the start fails. It and the
 	// other functions may call the fake's methods.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 )
@@ -63,11 +64,25 @@ func below(name, dir string) bool {
 	return strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }
 
+// nameLimit is how long the kernel lets a name be. Pebble makes a file under
+// the name with tempSuffix, whose digits vary, and a directory with dirSuffix.
+const (
+	nameLimit  = 255
+	tempSuffix = ".1234567890~"
+	dirSuffix  = ".mkdir-new"
+)
+
 // stat follows the path as the kernel does.
 func (t files) stat(op, name string) (node, error) {
 	clean := path.Clean(name)
 	if found, ok := t[clean]; ok {
+		if !found.mode.IsDir() && strings.HasSuffix(name, "/") {
+			return node{}, &fs.PathError{Op: op, Path: name, Err: syscall.ENOTDIR}
+		}
 		return found, nil
+	}
+	if len(path.Base(clean)) > nameLimit {
+		return node{}, &fs.PathError{Op: op, Path: name, Err: syscall.ENAMETOOLONG}
 	}
 	for dir := path.Dir(clean); ; dir = path.Dir(dir) {
 		if parent, ok := t[dir]; ok {
@@ -77,6 +92,18 @@ func (t files) stat(op, name string) (node, error) {
 			return node{}, &fs.PathError{Op: op, Path: name, Err: syscall.ENOENT}
 		}
 	}
+}
+
+// enter says why a process cannot begin in the directory.
+func (t files) enter(dir string) error {
+	found, err := t.stat("chdir", dir)
+	switch failed, ok := errors.AsType[*fs.PathError](err); {
+	case ok:
+		return failed.Err
+	case !found.mode.IsDir():
+		return syscall.ENOTDIR
+	}
+	return nil
 }
 
 func (t files) makeDir(name string, made node) error {
@@ -93,23 +120,49 @@ func (t files) makeDir(name string, made node) error {
 			return err
 		}
 	}
+	if len(path.Base(clean)+dirSuffix) > nameLimit {
+		return &fs.PathError{Op: "mkdir", Path: clean + dirSuffix, Err: syscall.ENAMETOOLONG}
+	}
 	t[clean] = made
 	return nil
 }
 
 func (t files) write(name string, written node) error {
-	clean := path.Clean(name)
 	parent := node{mode: fs.ModeDir | 0o755, owner: written.owner, modified: written.modified}
-	if err := t.makeDir(path.Dir(clean), parent); err != nil {
+	dir, base := path.Dir(name), path.Base(name)
+	if err := t.makeDir(dir, parent); err != nil {
 		return fmt.Errorf("cannot create directory: %w", err)
 	}
-	if base := path.Base(clean); strings.Contains(base, "*") {
+	temp := path.Join(dir, base+tempSuffix)
+	switch {
+	case strings.Contains(base, "*"):
 		return fmt.Errorf("cannot create tempfile for filename containing '*': %q", base)
+	case base == "/":
+		return errors.New("createtemp /.*~: pattern contains path separator")
+	case len(base+tempSuffix) > nameLimit:
+		return &fs.PathError{Op: "open", Path: temp, Err: syscall.ENAMETOOLONG}
 	}
-	if found, ok := t[clean]; ok && found.mode.IsDir() {
-		return fmt.Errorf("rename %s.xxxxxxxxxxxx~ %s: file exists", clean, clean)
+	clean := path.Clean(name)
+	if found := t[clean]; found.mode.IsDir() {
+		return fmt.Errorf("rename %s %s: file exists", temp, name)
 	}
 	t[clean] = written
+	return nil
+}
+
+// sendable says what the daemon makes of a file's name, which travels in a
+// header.
+func sendable(name string) error {
+	_, after, broken := strings.Cut(name, "\n")
+	switch {
+	case !utf8.ValidString(name):
+		return badRequest("no metadata for path %q", name)
+	case broken:
+		return badRequest("cannot read file part 0: malformed MIME header: missing colon: %q", after+`"`)
+	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		escaped := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name)
+		return badRequest("cannot read file part 0: malformed MIME header line: %q", `Content-Disposition: form-data; name="files"; filename="`+escaped+`"`)
+	}
 	return nil
 }
 
@@ -241,6 +294,9 @@ func (f *Fake) Push(ctx context.Context, file pebble.File) error {
 }
 
 func (f *Fake) push(file pebble.File) error {
+	if err := sendable(file.Path); err != nil {
+		return err
+	}
 	if !path.IsAbs(file.Path) {
 		return notAbsolute(file.Path)
 	}
@@ -369,11 +425,16 @@ func (f *Fake) MakeDirectory(ctx context.Context, dir pebble.Directory) error {
 		return fileError(f.files.makeDir(dir.Path, made))
 	}
 	clean := path.Clean(dir.Path)
-	if _, err := f.files.stat("mkdir", clean); err == nil {
-		return fileError(&fs.PathError{Op: "mkdir", Path: dir.Path, Err: syscall.EEXIST})
+	if found, err := f.files.stat("mkdir", clean); err == nil {
+		failed := &fs.PathError{Op: "mkdir", Path: dir.Path, Err: syscall.EEXIST}
+		if !found.mode.IsDir() && strings.HasSuffix(dir.Path, "/") {
+			failed.Path, failed.Err = clean, syscall.ENOTDIR
+		}
+		return fileError(failed)
 	}
-	if parent, err := f.files.stat("mkdir", path.Dir(clean)); err != nil || !parent.mode.IsDir() {
-		_, err := f.files.stat("mkdir", clean+".mkdir-new") // which Pebble would then rename
+	// Pebble makes it under another name, and renames it.
+	if parent, err := f.files.stat("mkdir", path.Dir(clean)); err != nil || !parent.mode.IsDir() || len(path.Base(clean+dirSuffix)) > nameLimit {
+		_, err := f.files.stat("mkdir", clean+dirSuffix)
 		return fileError(err)
 	}
 	f.files[clean] = made
@@ -390,6 +451,12 @@ func (f *Fake) Remove(ctx context.Context, name string) error {
 		return notAbsolute(name)
 	}
 	clean := path.Clean(name)
+	if _, err := f.files.stat("unlinkat", clean); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, isDirect := f.files[path.Dir(clean)]; !isDirect && errors.Is(err, syscall.ENOTDIR) {
+			err = &fs.PathError{Op: "open", Path: path.Dir(clean), Err: syscall.ENOTDIR}
+		}
+		return fileError(err)
+	}
 	var busy error
 	for other := range f.files {
 		if other != clean && !below(other, clean) || other == "/" {

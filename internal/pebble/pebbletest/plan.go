@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
@@ -49,6 +50,9 @@ func (f *Fake) AddLayer(ctx context.Context, label string, layer pebble.Layer) e
 	layers := slices.Clone(f.layers)
 	index := slices.IndexFunc(layers, func(l namedLayer) bool { return l.label == label })
 	if index < 0 {
+		if err := insertable(layers, label); err != nil {
+			return err
+		}
 		layers = append(layers, namedLayer{label, added})
 	} else {
 		layers[index].layer = pebble.Combine(layers[index].layer, added)
@@ -64,6 +68,22 @@ func (f *Fake) AddLayer(ctx context.Context, label string, layer pebble.Layer) e
 	f.layers = layers
 	f.setPlan(plan)
 	f.planChanged()
+	return nil
+}
+
+// insertable refuses a layer whose place is not the last one: those with the
+// same label before the slash are kept together, in the daemon's directory of
+// layers.
+func insertable(layers []namedLayer, label string) error {
+	dir, _, _ := strings.Cut(label, "/")
+	for i, l := range slices.Backward(layers) {
+		if other, _, _ := strings.Cut(l.label, "/"); other == dir {
+			if i != len(layers)-1 {
+				return serverError("cannot insert sub-directory layer without 'inner' attribute set")
+			}
+			break
+		}
+	}
 	return nil
 }
 

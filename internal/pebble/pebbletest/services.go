@@ -3,10 +3,12 @@ package pebbletest
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -292,14 +294,15 @@ func (f *Fake) start(name string) error {
 	if already {
 		return nil
 	}
-	return f.run(s)
+	return f.run(s, stopped)
 }
 
-// run makes a process of the service's configuration.
-func (f *Fake) run(s *service) error {
+// run makes a process of the service's configuration; where there can be none,
+// the service is in the state otherwise.
+func (f *Fake) run(s *service, otherwise state) error {
 	f.mu.Lock()
-	if err := f.knownUser(s.config.UserID, s.config.GroupID, s.config.User, s.config.Group); err != nil {
-		f.transition(s, stopped)
+	if err := f.canRun(s.config); err != nil {
+		f.transition(s, otherwise)
 		f.mu.Unlock()
 		return err
 	}
@@ -318,6 +321,35 @@ func (f *Fake) run(s *service) error {
 	}
 	action := f.ended(process, *code)
 	return fmt.Errorf("service start attempt: exited quickly with code %d, will %s", *code, action)
+}
+
+// canRun finds, as the daemon and the kernel do, why there is no process.
+func (f *Fake) canRun(config pebble.Service) error {
+	if err := f.knownUser(config.UserID, config.GroupID, config.User, config.Group); err != nil {
+		return err
+	}
+	if len(f.options.Missing) == 0 && config.WorkingDir == "" {
+		return nil
+	}
+	program, _, _ := strings.Cut(strings.TrimSpace(config.Command), " ")
+	missing, isPath := slices.Contains(f.options.Missing, program), strings.Contains(program, "/")
+	if missing && !isPath {
+		return fmt.Errorf("cannot start service: exec: %q: executable file not found in $PATH", program)
+	}
+	if !isPath {
+		program = "/usr/bin/" + program
+	}
+	var err error
+	if dir := config.WorkingDir; dir != "" {
+		err = f.files.enter(dir)
+	}
+	if err == nil && missing {
+		err = syscall.ENOENT
+	}
+	if err != nil {
+		return fmt.Errorf("cannot start service: %w", &fs.PathError{Op: "fork/exec", Path: program, Err: err})
+	}
+	return nil
 }
 
 // ended does what the service's configuration wants after its process ended
@@ -366,7 +398,8 @@ func (f *Fake) Exit(name string, code int) error {
 
 // EndBackoff lets the backoff time pass of every service that waits in it, in
 // order of name, and returns their names. Each starts with the configuration
-// that it was last started with, as in Pebble, not the plan's.
+// that it was last started with, as in Pebble, not the plan's. One whose program
+// is not there stays in backoff, also as in Pebble.
 func (f *Fake) EndBackoff() []string {
 	f.mu.Lock()
 	var waiting []string
@@ -381,7 +414,7 @@ func (f *Fake) EndBackoff() []string {
 		s := f.services[name]
 		f.mu.Unlock()
 		if s != nil {
-			_ = f.run(s)
+			_ = f.run(s, backoff)
 		}
 	}
 	return waiting
