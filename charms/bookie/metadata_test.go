@@ -10,8 +10,15 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/relation"
 	"github.com/pulsar-charms/pulsar-charms/metadata"
 )
+
+// endpoint is one of metadata.yaml; a scope that is empty is global.
+type endpoint struct {
+	Interface, Scope string
+	Limit            int
+}
 
 // What the code names and what the YAML declares agree, in both directions,
 // and the defaults are values that the charm takes.
@@ -25,7 +32,7 @@ func TestMetadataAgrees(t *testing.T) {
 		Containers map[string]struct {
 			Mounts []struct{ Storage, Location string }
 		}
-		Requires, Provides, Peers map[string]any
+		Requires, Provides, Peers map[string]endpoint
 	}
 	var config struct {
 		Options map[string]struct {
@@ -45,12 +52,14 @@ func TestMetadataAgrees(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"journal": journalDir, "ledgers": ledgersDir}, mounts); diff != "" {
 		t.Errorf("mounts of container %s (-code +YAML):\n%s", containerName, diff)
 	}
-	names := [][]string{
-		slices.Sorted(maps.Keys(meta.Containers)), slices.Sorted(maps.Keys(meta.Requires)),
-		slices.Sorted(maps.Keys(meta.Provides)), slices.Sorted(maps.Keys(meta.Peers)),
+	if diff := cmp.Diff([]string{containerName}, slices.Sorted(maps.Keys(meta.Containers))); diff != "" {
+		t.Errorf("containers (-code +YAML):\n%s", diff)
 	}
-	if diff := cmp.Diff([][]string{{containerName}, {zookeeperEndpoint}, nil, {peerEndpoint}}, names); diff != "" {
-		t.Errorf("containers, requires, provides, peers (-code +YAML):\n%s", diff)
+	want := []map[string]endpoint{
+		{zookeeperEndpoint: {Interface: relation.ZooKeeper, Limit: 1}}, nil, {peerEndpoint: {Interface: "bookie_cluster"}},
+	}
+	if diff := cmp.Diff(want, []map[string]endpoint{meta.Requires, meta.Provides, meta.Peers}); diff != "" {
+		t.Errorf("requires, provides, peers (-code +YAML):\n%s", diff)
 	}
 
 	declared, used := map[string]string{}, map[string]string{}

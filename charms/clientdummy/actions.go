@@ -27,12 +27,24 @@ func (c *Charm) Actions() map[string]ops.ActionFunc {
 	}
 }
 
-func (c *Charm) produce(ctx context.Context, u *ops.Unit, a *ops.Action) error {
-	params := struct {
+// What the actions take, with the bounds that actions.yaml tells operators.
+type (
+	produceParams struct {
 		Count   int `param:"count" min:"1" max:"10000000"`
 		Rate    int `param:"rate" min:"0" max:"100000"`
 		Timeout int `param:"timeout" min:"1" max:"3600"`
-	}{1000, 0, 120}
+	}
+	consumeParams struct {
+		Count   int `param:"count" min:"0" max:"10000000"`
+		Timeout int `param:"timeout" min:"1" max:"3600"`
+	}
+	checkParams struct {
+		Timeout int `param:"timeout" min:"1" max:"3600"`
+	}
+)
+
+func (c *Charm) produce(ctx context.Context, u *ops.Unit, a *ops.Action) error {
+	params := produceParams{1000, 0, 120}
 	if err := a.Params(&params); err != nil {
 		return err
 	}
@@ -52,10 +64,7 @@ func (c *Charm) produce(ctx context.Context, u *ops.Unit, a *ops.Action) error {
 }
 
 func (c *Charm) consume(ctx context.Context, u *ops.Unit, a *ops.Action) error {
-	params := struct {
-		Count   int `param:"count" min:"0" max:"10000000"`
-		Timeout int `param:"timeout" min:"1" max:"3600"`
-	}{0, 120}
+	params := consumeParams{0, 120}
 	if err := a.Params(&params); err != nil {
 		return err
 	}
@@ -74,9 +83,7 @@ func (c *Charm) consume(ctx context.Context, u *ops.Unit, a *ops.Action) error {
 }
 
 func (c *Charm) check(ctx context.Context, u *ops.Unit, a *ops.Action) error {
-	params := struct {
-		Timeout int `param:"timeout" min:"1" max:"3600"`
-	}{300}
+	params := checkParams{300}
 	if err := a.Params(&params); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pulsar-charms/pulsar-charms/charms/broker"
 	"github.com/pulsar-charms/pulsar-charms/charms/zookeeper"
+	"github.com/pulsar-charms/pulsar-charms/internal/relation"
 	"github.com/pulsar-charms/pulsar-charms/metadata"
 )
 
@@ -23,6 +24,12 @@ func files(t *testing.T) map[string][]byte {
 	return files
 }
 
+// endpoint is one of metadata.yaml; a scope that is empty is global.
+type endpoint struct {
+	Interface, Scope string
+	Limit            int
+}
+
 // What the code names and what the YAML declares agree, in both directions,
 // and the defaults are values that the charm takes.
 func TestMetadataAgrees(t *testing.T) {
@@ -31,7 +38,8 @@ func TestMetadataAgrees(t *testing.T) {
 		Containers map[string]struct {
 			Mounts []struct{ Storage, Location string }
 		}
-		Storage, Requires, Provides, Peers map[string]any
+		Storage                   map[string]any
+		Requires, Provides, Peers map[string]endpoint
 	}
 	var config struct {
 		Options map[string]struct {
@@ -39,7 +47,11 @@ func TestMetadataAgrees(t *testing.T) {
 			Default any
 		}
 	}
-	var actions map[string]any
+	var actions map[string]struct {
+		Params map[string]any
+		// A parameter that is spelt wrong is refused.
+		AdditionalProperties *bool `yaml:"additionalProperties"`
+	}
 	for name, into := range map[string]any{"metadata.yaml": &meta, "config.yaml": &config, "actions.yaml": &actions} {
 		if err := yaml.Unmarshal(files(t)[name], into); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -48,21 +60,27 @@ func TestMetadataAgrees(t *testing.T) {
 	names := map[string][]string{
 		"containers": slices.Sorted(maps.Keys(meta.Containers)),
 		"storage":    slices.Sorted(maps.Keys(meta.Storage)),
-		"requires":   slices.Sorted(maps.Keys(meta.Requires)),
-		"provides":   slices.Sorted(maps.Keys(meta.Provides)),
-		"peers":      slices.Sorted(maps.Keys(meta.Peers)),
 		"actions":    slices.Sorted(maps.Keys(actions)),
 	}
 	want := map[string][]string{
 		"containers": {broker.Container, zookeeper.Container},
 		"storage":    {zookeeper.Storage},
-		"requires":   nil,
-		"provides":   {broker.Endpoint, zookeeper.Endpoint},
-		"peers":      {zookeeper.Peers},
 		"actions":    slices.Sorted(maps.Keys(New().Actions())),
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("names (-code +YAML):\n%s", diff)
+	}
+	endpoints := []map[string]endpoint{
+		nil, {broker.Endpoint: {Interface: relation.PulsarClient}, zookeeper.Endpoint: {Interface: relation.ZooKeeper}},
+		{zookeeper.Peers: {Interface: "pulsar_cluster"}},
+	}
+	if diff := cmp.Diff(endpoints, []map[string]endpoint{meta.Requires, meta.Provides, meta.Peers}); diff != "" {
+		t.Errorf("requires, provides, peers (-code +YAML):\n%s", diff)
+	}
+	for name, action := range actions {
+		if len(action.Params) > 0 || action.AdditionalProperties == nil || *action.AdditionalProperties {
+			t.Errorf("action %s takes %v, or what is not declared; the code reads no parameters", name, action.Params)
+		}
 	}
 	if broker.Peers != zookeeper.Peers {
 		t.Error("the halves name shared endpoints differently")

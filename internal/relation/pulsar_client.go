@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// PulsarClient is the Juju interface of that name.
+const PulsarClient = "pulsar_client"
+
 // PulsarOffer is what the provider of interface pulsar_client writes into
 // its application databag.
 type PulsarOffer struct {

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// ZooKeeper is the Juju interface of that name.
+const ZooKeeper = "zookeeper"
+
 // ZooKeeperOffer is what the provider of interface zookeeper writes into its
 // application databag.
 type ZooKeeperOffer struct {
