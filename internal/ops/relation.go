@@ -140,7 +140,7 @@ func (r *Relation) RemoteModel(ctx context.Context) (uuid string, err error) {
 	return uuid, nil
 }
 
-// Network is what network-get says of the endpoint for this relation.
+// Network is what network-get says now of the endpoint for this relation.
 func (r *Relation) Network(ctx context.Context) (hooktool.Network, error) {
 	network, err := r.unit.tools.NetworkGet(ctx, r.Endpoint, r.ID)
 	if err != nil {

@@ -407,9 +407,14 @@ func TestReadsAreCached(t *testing.T) {
 			_, err3 := u.Leader(ctx)
 			_, err4 := u.State(ctx)
 			err5 := u.SetPorts(ctx, "80/tcp")
-			if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+			storages, err6 := u.Storage(ctx, "data")
+			if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 				return err
 			}
+			if len(storages) != 1 || storages[0].Location != "/data" {
+				t.Errorf("storages %v", storages)
+			}
+			storages[0].Location = "/the caller's own"
 		}
 		return nil
 	}), updateStatus)

@@ -19,8 +19,11 @@ import (
 )
 
 // Unit is this unit for the length of one hook: what a charm may read, and
-// where it writes. Reads are cached, since Juju answers them from the same
-// snapshot during a hook. It is not safe for concurrent use.
+// where it writes. What Juju answers from one snapshot during a hook is read
+// once: leadership, options, relations and their databags, goal, state,
+// storages, ports. Networks, resources, AppStatus, CloudSpec and the content of
+// secrets may become others while a hook runs: each call of these asks Juju. It
+// is not safe for concurrent use.
 type Unit struct {
 	env    juju.Environment
 	hook   juju.Hook
@@ -34,6 +37,7 @@ type Unit struct {
 	relations  map[string][]*Relation
 	containers map[string]pebble.Pebble
 	goal       *Goal
+	storages   map[string][]Storage
 	bags       map[bagKey]Bag
 	state      Bag // with what waits for the flush
 	stored     Bag // without
@@ -251,6 +255,9 @@ type Storage struct {
 
 // Storage lists the attached instances of a storage of metadata.yaml.
 func (u *Unit) Storage(ctx context.Context, name string) ([]Storage, error) {
+	if storages, ok := u.storages[name]; ok {
+		return slices.Clone(storages), nil
+	}
 	ids, err := u.tools.StorageList(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list storage %q: %w", name, err)
@@ -266,7 +273,11 @@ func (u *Unit) Storage(ctx context.Context, name string) ([]Storage, error) {
 		}
 		storages = append(storages, Storage{ID: id, Location: s.Location})
 	}
-	return storages, nil
+	if u.storages == nil {
+		u.storages = map[string][]Storage{}
+	}
+	u.storages[name] = storages
+	return slices.Clone(storages), nil
 }
 
 // State is the unit's stored state, which survives its pod: a copy, which
@@ -333,7 +344,8 @@ func (u *Unit) Progress(ctx context.Context, message string) {
 func (u *Unit) AddStatus(status juju.Status) { u.moreStatuses = append(u.moreStatuses, status) }
 
 // AppStatus is the application's status and those of its units by name. Only
-// the leader may ask. What this hook sets does not show.
+// the leader may ask. What this hook sets does not show, what other units set
+// meanwhile does.
 func (u *Unit) AppStatus(ctx context.Context) (application juju.Status, units map[string]juju.Status, err error) {
 	if application, units, err = u.tools.StatusGetApp(ctx); err != nil {
 		return application, nil, fmt.Errorf("cannot read the application's status: %w", err)
@@ -341,8 +353,8 @@ func (u *Unit) AppStatus(ctx context.Context) (application juju.Status, units ma
 	return application, units, nil
 }
 
-// Network is what network-get says of a binding: an endpoint or an extra
-// binding.
+// Network is what network-get says now of a binding: an endpoint or an extra
+// binding. A new pod has no address for a while.
 func (u *Unit) Network(ctx context.Context, binding string) (hooktool.Network, error) {
 	network, err := u.tools.NetworkGet(ctx, binding, "")
 	if err != nil {
