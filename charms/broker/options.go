@@ -27,6 +27,7 @@ var owned = []string{
 	"advertisedAddress", "advertisedListeners", "bindAddress*", "bookkeeperMetadataServiceUri", "brokerServicePort*",
 	"clusterName", "configurationMetadataStoreUrl", "configurationStoreServers", "globalZookeeperServers", "internalListenerName",
 	"managedLedgerDefaultAckQuorum", "managedLedgerDefaultEnsembleSize", "managedLedgerDefaultWriteQuorum",
+	"maxMessageSize", // bookies are told what frames to take
 	"metadataStoreSessionTimeoutMillis", "metadataStoreUrl", "webServicePort*", "zooKeeperSessionTimeoutMillis", "zookeeperServers",
 }
 

@@ -34,8 +34,9 @@ var ports = []string{fmt.Sprintf("%d/tcp", ServicePort), fmt.Sprintf("%d/tcp", W
 func plan(s Snapshot) ops.Plan {
 	p := ops.Plan{Ports: ports, Version: s.Version}
 	if s.Peers.Relation == "" {
+		p.Statuses = append(p.Statuses, leaving)
 		if !s.Dying {
-			p.Statuses = append(p.Statuses, waitingForPeers)
+			p.Statuses = []juju.Status{waitingForPeers}
 		}
 		return p
 	}

@@ -287,6 +287,14 @@ func TestPlan(t *testing.T) {
 			want:   running,
 		},
 		{
+			name:   "nor with it the broker: it waits for ZooKeeper, whatever else",
+			change: func(s *Snapshot) { s.ZooKeeper.Servers, s.Healthy, s.Bookies.Serving = nil, false, 0 },
+			want: outline{
+				Services: both, Files: []string{configPath, script}, Seen: "down\n",
+				Unit: ops.Bag{"broker-state": starting}, Statuses: []juju.Status{waitingForZooKeeper},
+			},
+		},
+		{
 			name:   "a new setting waits for its turn",
 			change: func(s *Snapshot) { s.Options.ExtraConfig = "numIOThreads=3"; turn(s, "pulsar/2") },
 			want: outline{
@@ -401,7 +409,7 @@ func TestPlan(t *testing.T) {
 		{
 			name:   "a dying unit leaves its broker alone",
 			change: func(s *Snapshot) { s.Dying, s.Planned = true, []int{0, 2} },
-			want:   outline{Unit: running.Unit},
+			want:   outline{Unit: running.Unit, Statuses: []juju.Status{leaving}},
 		},
 		{
 			name: "no valid options ever",
@@ -577,6 +585,7 @@ func TestOptionsValidate(t *testing.T) {
 		{"heap", func(o *Options) { o.HeapSize = "big" }, `option broker-heap-size: "big" is neither auto nor a size such as 512m or 2g`},
 		{"direct memory", func(o *Options) { o.DirectMemorySize = "0m" }, `option broker-direct-memory-size: "0m" is neither auto nor a size such as 512m or 4g`},
 		{"own key", func(o *Options) { o.ExtraConfig = "metadataStoreUrl=zk:x" }, "option broker-extra-config: key metadataStoreUrl is managed by the charm"},
+		{"what bookies would refuse", func(o *Options) { o.ExtraConfig = "maxMessageSize=20971520" }, "option broker-extra-config: key maxMessageSize is managed by the charm"},
 		{"no line", func(o *Options) { o.ExtraConfig = "x" }, `option broker-extra-config: line 1: "x" is not key=value`},
 	}
 	for _, test := range tests {

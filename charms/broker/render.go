@@ -70,6 +70,7 @@ func Config(s Settings) javaprops.Properties {
 			"managedLedgerDefaultEnsembleSize":  strconv.Itoa(s.Quorum.Ensemble),
 			"managedLedgerDefaultWriteQuorum":   strconv.Itoa(s.Quorum.Write),
 			"managedLedgerDefaultAckQuorum":     strconv.Itoa(s.Quorum.Ack),
+			"maxMessageSize":                    strconv.Itoa(maxMessageSize),
 		})
 }
 

@@ -18,6 +18,7 @@ var (
 	initialising        = ops.Maintenance("initialising the cluster's metadata")             // this hook
 	startingBroker      = ops.Maintenance("starting the broker")                             // the watch's notice
 	waitingForPeers     = ops.Waiting("for Juju to make the peer relation")                  // its relation-created
+	leaving             = ops.Maintenance("leaving")                                         // Juju's last hook
 	restarting          = ops.Maintenance("restarting the broker")                           // this hook
 	restartDue          = "new settings for the broker: %s"                                  // the peer databag
 	missingBookies      = "integrate with bookie: juju integrate bookie %s"                  // an operator
@@ -31,7 +32,7 @@ func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
 	quorum, err := ParseQuorum(wanted.Quorum)
 	switch {
 	case s.Dying:
-		return nil
+		return []juju.Status{leaving}
 	case s.Peers.Decision.Problem != nil:
 		return []juju.Status{ops.Blocked(fmt.Sprintf(brokenPeers, s.Peers.Decision.Problem))}
 	case s.Options == nil:
@@ -52,6 +53,8 @@ func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
 		return []juju.Status{initialising}
 	case !wanted.Initialised:
 		return []juju.Status{waitingForLeader}
+	case !s.Healthy && len(s.ZooKeeper.Servers) == 0:
+		return []juju.Status{waitingForZooKeeper}
 	case err != nil || !s.Healthy && s.Bookies.Serving < quorum.Ensemble:
 		return []juju.Status{bookiesMissing(s, quorum)}
 	case !s.State.Running || !s.Healthy:

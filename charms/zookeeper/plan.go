@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 	"github.com/pulsar-charms/pulsar-charms/internal/relation"
@@ -71,9 +72,10 @@ func (h *Hook) Plan(s Snapshot, offer Offer) ops.Plan {
 func plan(s Snapshot, offer Offer) ops.Plan {
 	p := ops.Plan{Ports: ports}
 	if s.Peers.Relation == "" {
+		p.Statuses = append(p.Statuses, leaving)
 		switch {
 		case !s.Dying:
-			p.Statuses = append(p.Statuses, waitingForPeers)
+			p.Statuses = []juju.Status{waitingForPeers}
 		case s.strayed():
 			p.Steps = append(p.Steps, ops.Step{Name: stepStop})
 		case mustHold(s):

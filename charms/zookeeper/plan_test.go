@@ -140,6 +140,9 @@ func checkPlans(t *testing.T, tests []planTest) {
 			t.Parallel()
 			s := settled()
 			test.change(&s)
+			if s.Dying {
+				test.want.Statuses = []juju.Status{leaving} // whatever else it does
+			}
 			p := plan(s, Offer{ClusterName: "c", Initialised: true, MaxFrameSize: 5253120})
 			if diff := cmp.Diff(test.want, outlineOf(p)); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)

@@ -17,6 +17,7 @@ var (
 	waitingForSecret    = ops.Waiting("for the leader to share ZooKeeper's secret")          // the peer databag
 	waitingToJoin       = ops.Waiting("for the leader to take ZooKeeper in as a member")     // the peer databag
 	startingServer      = ops.Maintenance("starting ZooKeeper")                              // the watch's notice
+	leaving             = ops.Maintenance("leaving")                                         // Juju's last hook
 	restarting          = ops.Maintenance("restarting ZooKeeper")                            // this hook
 	restartDue          = "new settings for ZooKeeper: %s"                                   // the peer databag
 	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup" // an operator
@@ -26,7 +27,7 @@ func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
 	_, member := s.Known.Member(serverID(s.Ordinal))
 	switch {
 	case s.Dying:
-		return nil
+		return []juju.Status{leaving}
 	case s.Peers.Decision.Problem != nil && len(wanted.Voters) == 0:
 		return []juju.Status{ops.Blocked(fmt.Sprintf(brokenPeers, s.Peers.Decision.Problem))}
 	case s.Options == nil:
