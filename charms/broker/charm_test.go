@@ -3,15 +3,12 @@ package broker
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops/opstest"
-	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
-	"github.com/pulsar-charms/pulsar-charms/internal/pebble/pebbletest"
 )
 
 // alone is what a charm of this half alone declares.
@@ -114,6 +111,10 @@ func TestCharmAlone(t *testing.T) {
 	if now.Containers["broker"].Services["broker"].Current != "active" || now.Status != startingBroker {
 		t.Fatalf("status %v, services %v", now.Status, now.Containers["broker"].Services)
 	}
+	world.clusters, world.healthy = nil, false
+	if lost := juju.Run(t, charm, now, opstest.UpdateStatus()).State; lost.Status.Name != ops.Blocked("").Name {
+		t.Errorf("the metadata are lost, and the status is %v", lost.Status)
+	}
 	world.healthy = true
 	now = juju.Twice(t, charm, now, opstest.UpdateStatus()).State
 	if want := ops.Active("broker, quorum 1/1/1, no redundancy (1 bookie)"); now.Status != want {
@@ -136,61 +137,5 @@ func TestCharmAlone(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, now.Containers["broker"].Services["broker"]); diff != "" {
 		t.Errorf("a wrong option did something to the broker (-before +after):\n%s", diff)
-	}
-}
-
-// The metadata are initialised in the hook after all can read of which cluster,
-// once, and again only if the command may not have come to its end.
-func TestInitialise(t *testing.T) {
-	t.Parallel()
-	juju := opstest.Load(t, alone)
-	const initialised, failed = "initialised", "failed"
-	for _, test := range []struct {
-		name   string
-		before cloud
-		// run is what the command does.
-		run  func(*cloud) pebble.ExecResult
-		runs int
-		want string
-	}{
-		{"well", cloud{}, func(c *cloud) pebble.ExecResult {
-			c.clusters = []string{"broker", "global"}
-			return pebble.ExecResult{}
-		}, 1, initialised},
-		{"half of it was there", cloud{clusters: []string{"broker"}}, func(c *cloud) pebble.ExecResult { c.complete = true; return pebble.ExecResult{} }, 1, initialised},
-		{"all of it was there", cloud{clusters: []string{"broker"}, complete: true}, nil, 0, initialised},
-		{"it fails", cloud{}, func(*cloud) pebble.ExecResult { return pebble.ExecResult{ExitCode: 1, Stderr: []byte("no")} }, 1, failed},
-		{"it does nothing", cloud{}, func(*cloud) pebble.ExecResult { return pebble.ExecResult{} }, 1, failed},
-		{"ZooKeeper does not answer", cloud{away: errors.New("away")}, nil, 0, failed},
-		{"nor afterwards", cloud{}, func(c *cloud) pebble.ExecResult { c.away = errors.New("away"); return pebble.ExecResult{} }, 1, failed},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			world := test.before
-			charm := &Charm{Metadata: &world, Admin: &world}
-			fake := pebbletest.NewFake(pebbletest.Options{})
-			var names []string
-			fake.HandleExec("/pulsar/bin/pulsar", func(_ context.Context, command pebble.Command) (pebble.ExecResult, error) {
-				names = append(names, command.Args[slices.Index(command.Args, "--cluster")+1])
-				return test.run(&world), nil
-			})
-			now := opstest.State{Leader: true, Relations: []opstest.Relation{offer(), bookies()}, Containers: map[string]opstest.Container{"broker": {Pebble: fake}}}
-			now = juju.Run(t, charm, now, opstest.PebbleReady("broker")).State
-			if len(names) > 0 {
-				t.Errorf("the command runs before the others know of it: %v", names)
-			}
-			now = juju.Run(t, charm, now, opstest.RelationAppChanged("cluster")).State
-			if len(names) != test.runs || slices.ContainsFunc(names, func(name string) bool { return name != "broker" }) {
-				t.Errorf("clusters are initialised: %v", names)
-			}
-			if got := now.Status == initialisingFailed; got != (test.want == failed) {
-				t.Errorf("status is %v", now.Status)
-			}
-			for _, relation := range now.Relations {
-				if got := relation.LocalApp["metadata-initialised"] == "true"; relation.Endpoint == "cluster" && got != (test.want == initialised) {
-					t.Errorf("databag is %v", relation.LocalApp)
-				}
-			}
-		})
 	}
 }

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -64,13 +63,6 @@ type Snapshot struct {
 	// Failure is what went wrong in a step of this hook; it is tried again in
 	// a later one.
 	Failure string
-}
-
-// metadata are what the store has, as far as the leader has to know.
-type metadata struct {
-	Asked    bool     // the rest is known
-	Clusters []string // by name, sorted
-	Complete bool     // all was written that belongs to a cluster
 }
 
 // containerState is what is in the container.
@@ -163,44 +155,12 @@ func (h *Hook) Observe(ctx context.Context, zookeeper ZooKeeper) (Snapshot, erro
 		defer cancel()
 		s.Healthy = h.admin.Health(ctx, localBroker) == nil
 	}
-	if s.mayAsk() {
+	if s.mayAsk() || s.mayMiss() {
 		h.observeMetadata(ctx, &s)
 	}
 	s.Version, err = version(ctx, u)
 	h.last = s
 	return s, err
-}
-
-// observeMetadata looks for what is in the store. Whoever asks a second time in
-// a hook that could not be answered would only wait longer.
-func (h *Hook) observeMetadata(ctx context.Context, s *Snapshot) {
-	if h.failure != "" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
-	defer cancel()
-	names, err := h.metadata.Children(ctx, s.ZooKeeper.Servers, ClustersPath)
-	complete := h.initialised
-	if err == nil && !complete {
-		complete, err = h.metadata.Exist(ctx, s.ZooKeeper.Servers, CompletePath)
-	}
-	if h.initialised && err == nil && len(names) == 0 {
-		err = fmt.Errorf("the command has succeeded, but not written %s", ClustersPath)
-	}
-	if err != nil {
-		h.fail(err)
-		s.Failure = h.failure
-		return
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == reservedName })
-	slices.Sort(names)
-	s.Metadata = metadata{Asked: true, Clusters: names, Complete: complete}
-}
-
-// fail notes that the metadata cannot be initialised in this hook.
-func (h *Hook) fail(err error) {
-	h.unit.Log().Warn("cannot initialise the cluster's metadata now", "error", err)
-	h.failure = stepInitialise
 }
 
 func (h *Hook) observeBookies(ctx context.Context, s *Snapshot, goal ops.Goal) error {

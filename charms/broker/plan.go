@@ -1,11 +1,8 @@
 package broker
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
@@ -14,9 +11,6 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/rolling"
 	"github.com/pulsar-charms/pulsar-charms/internal/watch"
 )
-
-// stepInitialise is the only step.
-const stepInitialise = "initialise the cluster's metadata"
 
 // Plan is what this half should be, with its step bound to the hook.
 func (h *Hook) Plan(s Snapshot) ops.Plan {
@@ -68,48 +62,6 @@ func plan(s Snapshot) ops.Plan {
 	}
 	p.Statuses = append(p.Statuses, statuses(s, wanted, lock)...)
 	return p
-}
-
-// mayAsk says whether it is up to this unit to know what metadata there are.
-func (s Snapshot) mayAsk() bool {
-	return s.Leader && !s.Dying && s.State.Up && s.Options != nil && s.Peers.Decision.Problem == nil && !s.Peers.Decision.Held.Initialised &&
-		len(s.ZooKeeper.Servers) > 0 && len(s.Planned) > 0
-}
-
-// mayInitialise says whether this unit may initialise the metadata in this hook,
-// of the name that is decided.
-func (s Snapshot) mayInitialise() bool {
-	return s.mayAsk() && s.Metadata.Asked && len(s.foreign()) == 0
-}
-
-// foreign are the clusters of which ZooKeeper has metadata, if none of them can
-// be taken for this one.
-func (s Snapshot) foreign() []string {
-	if len(s.Metadata.Clusters) < 2 || slices.Contains(s.Metadata.Clusters, s.nameByOption()) {
-		return nil
-	}
-	return s.Metadata.Clusters
-}
-
-// nameByOption is the cluster's name as the operator wants it.
-func (s Snapshot) nameByOption() string { return cmp.Or(s.Options.ClusterName, s.App) }
-
-// named decides on the cluster's name, and whether its metadata are there. The
-// name may follow the option until its metadata may have been written: what
-// ZooKeeper has counts, and before that what was decided last.
-func named(s Snapshot, last cluster) cluster {
-	if s.Options == nil || last.Initialised {
-		return last
-	}
-	switch clusters := s.Metadata.Clusters; {
-	case len(clusters) == 1:
-		last.Name = clusters[0]
-	case len(clusters) > 1 || !last.Initialising:
-		last.Name = s.nameByOption()
-	}
-	last.Initialised = s.Metadata.Complete && slices.Contains(s.Metadata.Clusters, last.Name)
-	last.Initialising = !last.Initialised && (last.Initialising || s.mayInitialise())
-	return last
 }
 
 // Pending says that this half has to be called again soon.
@@ -222,31 +174,4 @@ func offered(s Snapshot, wanted cluster) []ops.Databag {
 		}))
 	}
 	return bags
-}
-
-// initialise writes the cluster's metadata. The next round sees whether they
-// are there.
-func (h *Hook) initialise(ctx context.Context) error {
-	s := h.last
-	wanted, _ := decide(s)
-	h.unit.Progress(ctx, "initialising the cluster's metadata")
-	result, err := h.unit.Container(Container).Exec(ctx, initialise(*s.Options, wanted.Name, s.ZooKeeper.Endpoints, s.hosts()))
-	if err == nil && result.ExitCode != 0 {
-		err = fmt.Errorf("exit code %d: %s", result.ExitCode, lastLine(result))
-	}
-	if err != nil {
-		h.fail(err)
-		return nil
-	}
-	h.initialised = true
-	return nil
-}
-
-// lastLine is the end of what a command has said.
-func lastLine(result pebble.ExecResult) string {
-	text := strings.TrimSpace(string(result.Stderr))
-	if text == "" {
-		text = strings.TrimSpace(string(result.Stdout))
-	}
-	return text[strings.LastIndex(text, "\n")+1:]
 }

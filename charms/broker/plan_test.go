@@ -232,6 +232,16 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		{
+			name: "metadata that are there no more are not initialised again",
+			change: func(s *Snapshot) {
+				s.Leader, s.Healthy, s.Members, s.Offers, s.Metadata.Asked = true, false, nil, nil, true
+			},
+			want: outline{
+				Services: both, Files: []string{configPath, script}, Seen: "down\n", Unit: ops.Bag{"broker-state": starting}, App: app,
+				Statuses: status(juju.Blocked, "ZooKeeper lacks the metadata of pulsar: bring its volumes back or deploy pulsar anew"),
+			},
+		},
+		{
 			name: "too few bookies",
 			change: func(s *Snapshot) {
 				fresh(s)
@@ -427,58 +437,6 @@ func TestPlan(t *testing.T) {
 			test.change(&s)
 			if diff := cmp.Diff(test.want, outlineOf(plan(s))); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// The name is the operator's until metadata of it may have been written, and
-// then ZooKeeper's; of one that is not sure nothing is written.
-func TestName(t *testing.T) {
-	t.Parallel()
-	const complete = true
-	begun := cluster{Name: "old", Initialising: true}
-	for _, test := range []struct {
-		name     string
-		last     cluster
-		option   string
-		away     bool // ZooKeeper could not be asked
-		clusters []string
-		complete bool
-		want     cluster
-		step     bool // once it is committed
-	}{
-		{"the application's", cluster{}, "", false, nil, false, cluster{Name: "pulsar", Initialising: true}, true},
-		{"the option's", cluster{}, "own", false, nil, false, cluster{Name: "own", Initialising: true}, true},
-		{"another option before anything was written", cluster{Name: "old"}, "own", false, nil, false, cluster{Name: "own", Initialising: true}, true},
-		{"nobody to ask", cluster{Name: "old"}, "own", true, nil, false, cluster{Name: "own"}, false},
-		{"another option when it may have been", begun, "own", false, nil, false, begun, true},
-		{"nobody to ask then", begun, "own", true, nil, false, begun, false},
-		{"half of it is there", begun, "own", false, []string{"old"}, false, begun, true},
-		{"all of it", begun, "own", false, []string{"old"}, complete, cluster{Name: "old", Initialised: true}, false},
-		{"ZooKeeper has another one", cluster{}, "own", false, []string{"other"}, complete, cluster{Name: "other", Initialised: true}, false},
-		{"and half of it", begun, "own", false, []string{"other"}, false, cluster{Name: "other", Initialising: true}, true},
-		{"one of several", begun, "own", false, []string{"other", "own"}, complete, cluster{Name: "own", Initialised: true}, false},
-		{"none of several", cluster{}, "own", false, []string{"a", "b"}, complete, cluster{Name: "own"}, false},
-		{"it has been initialised", cluster{Name: "old", Initialised: true}, "own", true, nil, false, cluster{Name: "old", Initialised: true}, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := settled()
-			s.Leader, s.Peers, s.Options.ClusterName = true, related(nil, test.last), test.option
-			s.Metadata = metadata{Asked: !test.away, Clusters: test.clusters, Complete: test.complete}
-			got, _ := decide(s)
-			test.want.Quorum = got.Quorum
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("decision (-want +got):\n%s", diff)
-			}
-			s.Peers = related(nil, got)
-			if steps := plan(s).Steps; (len(steps) > 0) != test.step {
-				t.Errorf("steps are %v, want one: %v", steps, test.step)
-			}
-			s.Dying = true
-			if steps := plan(s).Steps; len(steps) > 0 {
-				t.Errorf("a unit that goes has steps: %v", steps)
 			}
 		})
 	}

@@ -176,15 +176,6 @@ func initialise(o Options, clusterName string, zookeeper, hosts []string) pebble
 	}
 }
 
-// ClustersPath has a child for each cluster, which the command writes half-way,
-// and one for Pulsar's own "global". It takes a second name without a word, and
-// then every namespace of its own is replicated to both.
-const ClustersPath = "/admin/clusters"
-
-// CompletePath is what the command writes last (Pulsar 4.0, and the order there
-// is since transactions came, 2.8): after the tenants and namespaces.
-const CompletePath = "/admin/partitioned-topics/pulsar/system/persistent/transaction_coordinator_assign"
-
 func serviceURL(hosts []string) string    { return "pulsar://" + addresses(hosts, ServicePort) }
 func webServiceURL(hosts []string) string { return "http://" + addresses(hosts, WebPort) }
 

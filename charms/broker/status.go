@@ -11,21 +11,22 @@ import (
 
 // All statuses of this half. Behind each wait: what ends it.
 var (
-	waitingForContainer = ops.Waiting("for container broker")                                // its pebble-ready
-	waitingForZooKeeper = ops.Waiting("for ZooKeeper to serve")                              // ZooKeeper's watch
-	waitingForLeader    = ops.Waiting("for the leader to initialise the cluster's metadata") // the peer databag
-	initialisingFailed  = ops.Waiting("to initialise the cluster's metadata again")          // ZooKeeper's watch, told to call again
-	initialising        = ops.Maintenance("initialising the cluster's metadata")             // this hook
-	startingBroker      = ops.Maintenance("starting the broker")                             // the watch's notice
-	waitingForPeers     = ops.Waiting("for Juju to make the peer relation")                  // its relation-created
-	leaving             = ops.Maintenance("leaving")                                         // Juju's last hook
-	restarting          = ops.Maintenance("restarting the broker")                           // this hook
-	restartDue          = "new settings for the broker: %s"                                  // the peer databag
-	missingBookies      = "integrate with bookie: juju integrate bookie %s"                  // an operator
-	nameFixed           = "option cluster-name: the cluster is called %q for good; reset it" // an operator
-	foreignMetadata     = "option cluster-name: ZooKeeper has the clusters %s; choose one"   // an operator
-	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup" // an operator
-	waitingForBookies   = "for bookies: %d of %d serve"                                      // their databags
+	waitingForContainer = ops.Waiting("for container broker")                                            // its pebble-ready
+	waitingForZooKeeper = ops.Waiting("for ZooKeeper to serve")                                          // ZooKeeper's watch
+	waitingForLeader    = ops.Waiting("for the leader to initialise the cluster's metadata")             // the peer databag
+	initialisingFailed  = ops.Waiting("to initialise the cluster's metadata again")                      // ZooKeeper's watch, told to call again
+	initialising        = ops.Maintenance("initialising the cluster's metadata")                         // this hook
+	startingBroker      = ops.Maintenance("starting the broker")                                         // the watch's notice
+	waitingForPeers     = ops.Waiting("for Juju to make the peer relation")                              // its relation-created
+	leaving             = ops.Maintenance("leaving")                                                     // Juju's last hook
+	restarting          = ops.Maintenance("restarting the broker")                                       // this hook
+	restartDue          = "new settings for the broker: %s"                                              // the peer databag
+	missingBookies      = "integrate with bookie: juju integrate bookie %s"                              // an operator
+	nameFixed           = "option cluster-name: the cluster is called %q for good; reset it"             // an operator
+	metadataLost        = "ZooKeeper lacks the metadata of %s: bring its volumes back or deploy %s anew" // an operator
+	foreignMetadata     = "option cluster-name: ZooKeeper has the clusters %s; choose one"               // an operator
+	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup"             // an operator
+	waitingForBookies   = "for bookies: %d of %d serve"                                                  // their databags
 )
 
 func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
@@ -39,6 +40,8 @@ func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
 		return nil // there is a wrong one
 	case s.Options.ClusterName != "" && (wanted.Initialised || wanted.Initialising) && s.Options.ClusterName != wanted.Name:
 		return []juju.Status{ops.Blocked(fmt.Sprintf(nameFixed, wanted.Name))}
+	case s.missing():
+		return []juju.Status{ops.Blocked(fmt.Sprintf(metadataLost, wanted.Name, s.App))}
 	case len(s.foreign()) > 0:
 		return []juju.Status{ops.Blocked(fmt.Sprintf(foreignMetadata, strings.Join(s.foreign(), ", ")))}
 	case !s.Bookies.Related:

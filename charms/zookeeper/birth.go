@@ -68,7 +68,7 @@ func (s Snapshot) told() bool {
 // ensemble, as far as this unit, whose own never was, knows. (A unit whose server
 // was in one does not go while it votes.)
 func (s Snapshot) blank() bool {
-	if s.Dying || !s.fresh() || len(s.Planned) == 0 {
+	if s.Dying || !s.fresh() || s.Joined || len(s.Planned) == 0 {
 		return false
 	}
 	for _, o := range ordinals(s.Known.Voters()) {
@@ -122,6 +122,26 @@ func (s Snapshot) first(members zk.Config) zk.Config {
 func (s Snapshot) emptied() bool {
 	committed := s.Peers.Decision.Committed
 	return s.fresh() && len(committed.Voted) > 0 && (s.Joined || committed.voted(s.Ordinal))
+}
+
+// lost says that the own server was in the ensemble that there is, and that its
+// disk is empty now.
+func (s Snapshot) lost() bool { return s.Joined && s.emptied() }
+
+// beyond are the units whose disks were lost, if they are so many that those
+// that are left have no quorum: only a human can tell what the ensemble was.
+func (s Snapshot) beyond() []string {
+	var lost []string
+	voters := ordinals(s.Known.Voters())
+	for _, o := range voters {
+		if o == s.Ordinal && s.lost() || o != s.Ordinal && s.Members[s.unit(o)].Lost {
+			lost = append(lost, s.unit(o))
+		}
+	}
+	if len(voters)-len(lost) > len(voters)/2 {
+		return nil
+	}
+	return lost
 }
 
 // follows says that the own server may only follow the ensemble that there is. It

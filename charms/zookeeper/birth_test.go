@@ -3,6 +3,8 @@ package zookeeper
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,8 +30,59 @@ func unborn(s *Snapshot) {
 	s.Mode, s.State = "", containerState{Up: true, Hash: s.State.Hash}
 }
 
-// The first members are chosen anew while none of them was in an ensemble; then
-// the empty disk of one that may have voted has no vote.
+// Servers that lost their disks do not begin anew: they would be an ensemble
+// beside what was stored. If too few are left for a quorum, all say so.
+func TestLostDisks(t *testing.T) {
+	t.Parallel()
+	lost := func(s *Snapshot) {
+		unborn(s)
+		s.Joined, s.Offers = true, nil
+		s.Peers.Decision.Committed.Voted = texts(ordinals(s.Known.Voters()))
+		s.Peers.Decision.Held.Voted = s.Peers.Decision.Committed.Voted
+	}
+	single := func(s *Snapshot) {
+		s.Ordinal, s.Leader, s.Planned, s.Members, s.Known = 0, true, []int{0}, nil, pulsarConfig([]int{0}, nil)
+		s.Peers = related(nil, cluster{Voters: []string{"0"}, Voted: []string{"0"}, Secret: "secret:s"})
+	}
+	const other = "ZooKeeper's volumes of %s are empty: bring them back or deploy pulsar anew"
+	for _, test := range []struct {
+		name   string
+		change func(*Snapshot)
+		who    string // of the status; "" if it is another
+	}{
+		{"the only one", func(s *Snapshot) { single(s); lost(s) }, "pulsar/0"},
+		{"one of three", lost, ""},
+		{"two of three, at one of them", func(s *Snapshot) {
+			lost(s)
+			s.Members = map[string]member{"pulsar/0": {Lost: true}, "pulsar/2": {State: starting}}
+		}, "pulsar/0, pulsar/1"},
+		{"two of three, at the third", func(s *Snapshot) {
+			s.Mode, s.Members = "", map[string]member{"pulsar/0": {Lost: true}, "pulsar/2": {Lost: true}}
+		}, "pulsar/0, pulsar/2"},
+		{"two of three that serve nevertheless", func(s *Snapshot) {
+			s.Members = map[string]member{"pulsar/0": {Lost: true}, "pulsar/2": {Lost: true}}
+		}, ""},
+		{"one that never was in an ensemble", func(s *Snapshot) { single(s); lost(s); s.Joined = false }, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := settled()
+			test.change(&s)
+			o := outlineOf(plan(s, Offer{Initialised: true}))
+			want := statusList(juju.Blocked, fmt.Sprintf(other, test.who))
+			if (test.who != "") != cmp.Equal(want, o.Statuses) {
+				t.Errorf("statuses are %v, want %q: %v", o.Statuses, want, test.who != "")
+			}
+			if s.Leader && s.Joined && o.App["zookeeper-voted"] != "0" {
+				t.Errorf("the leader forgets who has voted: %v", o.App)
+			}
+			if (o.Unit["zookeeper-lost"] == "true") != s.lost() || s.lost() && (o.Unit["zookeeper-fresh"] != "" || slices.Contains(o.Services, service)) {
+				t.Errorf("it says %v and runs %v", o.Unit, o.Services)
+			}
+		})
+	}
+}
+
 // A server may run since the life of an earlier unit of the same name. It may
 // vote today, so it makes way for the new one only as in a restart; if it serves
 // nobody, at once.
@@ -67,6 +120,8 @@ func TestInherited(t *testing.T) {
 	}
 }
 
+// The first members are chosen anew while none of them was in an ensemble; then
+// the empty disk of one that may have voted has no vote.
 func TestPlanOfBirth(t *testing.T) {
 	t.Parallel()
 	checkPlans(t, []planTest{

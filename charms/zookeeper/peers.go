@@ -30,6 +30,8 @@ type member struct {
 	Restart rolling.State `databag:"zookeeper-restart"`
 	// Fresh says that the server was never in an ensemble.
 	Fresh bool `databag:"zookeeper-fresh"`
+	// Lost says that it was, and that its disk is empty now.
+	Lost bool `databag:"zookeeper-lost"`
 }
 
 // cluster is what the leader decides.

@@ -99,7 +99,7 @@ func plan(s Snapshot, offer Offer) ops.Plan {
 		p.Containers = map[string]pebble.Desired{Container: *desired}
 	}
 
-	own := member{State: starting, Restart: lock.State(), Fresh: s.fresh()}
+	own := member{State: starting, Restart: lock.State(), Fresh: s.fresh() && !s.Joined, Lost: s.lost()}
 	if s.Mode != "" {
 		own.State = serving
 	}

@@ -2,6 +2,7 @@ package zookeeper
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
@@ -10,17 +11,18 @@ import (
 
 // All statuses of this half. Behind each wait: what ends it.
 var (
-	waitingForPeers     = ops.Waiting("for Juju to make the peer relation")                  // its relation-created
-	waitingForContainer = ops.Waiting("for container zookeeper")                             // its pebble-ready
-	waitingForStorage   = ops.Waiting("for storage zookeeper")                               // its storage-attached
-	waitingForMembers   = ops.Waiting("for the leader to choose ZooKeeper's first members")  // the peer databag
-	waitingForSecret    = ops.Waiting("for the leader to share ZooKeeper's secret")          // the peer databag
-	waitingToJoin       = ops.Waiting("for the leader to take ZooKeeper in as a member")     // the peer databag
-	startingServer      = ops.Maintenance("starting ZooKeeper")                              // the watch's notice
-	leaving             = ops.Maintenance("leaving")                                         // Juju's last hook
-	restarting          = ops.Maintenance("restarting ZooKeeper")                            // this hook
-	restartDue          = "new settings for ZooKeeper: %s"                                   // the peer databag
-	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup" // an operator
+	waitingForPeers     = ops.Waiting("for Juju to make the peer relation")                        // its relation-created
+	waitingForContainer = ops.Waiting("for container zookeeper")                                   // its pebble-ready
+	waitingForStorage   = ops.Waiting("for storage zookeeper")                                     // its storage-attached
+	waitingForMembers   = ops.Waiting("for the leader to choose ZooKeeper's first members")        // the peer databag
+	waitingForSecret    = ops.Waiting("for the leader to share ZooKeeper's secret")                // the peer databag
+	waitingToJoin       = ops.Waiting("for the leader to take ZooKeeper in as a member")           // the peer databag
+	startingServer      = ops.Maintenance("starting ZooKeeper")                                    // the watch's notice
+	leaving             = ops.Maintenance("leaving")                                               // Juju's last hook
+	restarting          = ops.Maintenance("restarting ZooKeeper")                                  // this hook
+	restartDue          = "new settings for ZooKeeper: %s"                                         // the peer databag
+	volumesLost         = "ZooKeeper's volumes of %s are empty: bring them back or deploy %s anew" // an operator
+	brokenPeers         = "peer databag: %s; remove the wrong key or restore it from backup"       // an operator
 )
 
 func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
@@ -40,6 +42,8 @@ func statuses(s Snapshot, wanted cluster, lock rolling.Lock) []juju.Status {
 		return []juju.Status{waitingForStorage}
 	case s.Digest == "":
 		return []juju.Status{waitingForSecret}
+	case s.Mode == "" && len(s.beyond()) > 0:
+		return []juju.Status{ops.Blocked(fmt.Sprintf(volumesLost, strings.Join(s.beyond(), ", "), s.App))}
 	case s.Mode == "":
 		return []juju.Status{notServing(s, wanted)}
 	case s.Failure != "":
