@@ -306,8 +306,10 @@ func (o *operator) resolve(w *world) bool {
 	retry := w.chance(50)
 	for _, unit := range w.model.Units() {
 		// Whoever skips the hook that keeps a voter until it is out of the
-		// ensemble loses the ensemble.
-		if w.busy[unit] != nil || !retry && w.model.Life(unit) != "alive" || w.model.Resolved(unit, retry) != nil {
+		// ensemble loses the ensemble. And while an agent is away nobody knows
+		// what it will skip: with a config-changed, options that were set since.
+		skips := w.model.Life(unit) == "alive" && w.model.Agent(unit) == model.AgentUp
+		if w.busy[unit] != nil || !retry && !skips || w.model.Resolved(unit, retry) != nil {
 			continue
 		}
 		w.logf("$ juju resolved %s, retry %v", unit, retry)
