@@ -442,6 +442,15 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// A refresh goes on to the next pod when the last one is ready, not before.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	s := settled()
+	if desired, _ := layer(s, s.Peers.Decision.Held); desired.Checks["broker-ready"].Level != "ready" {
+		t.Errorf("the check is of level %q", desired.Checks["broker-ready"].Level)
+	}
+}
+
 func TestQuorums(t *testing.T) {
 	t.Parallel()
 	for bookies, want := range map[int]string{0: "1/1/1", 1: "1/1/1", 2: "2/2/2", 3: "2/2/2", 4: "3/3/2", 9: "3/3/2"} {

@@ -142,9 +142,11 @@ func layerService(o Options) pebble.Service {
 	}
 }
 
-// readyCheck fails unless the broker is up. Whether it can write is in the
-// unit's status; Kubernetes could not mend it by a restart.
+// readyCheck fails unless the broker is up: then the pod is no endpoint of the
+// Service, and the last one that Kubernetes replaces in a refresh. Whether it can
+// write is in the unit's status; Kubernetes could not mend it by a restart.
 var readyCheck = pebble.Check{
+	Level:     "ready",
 	Startup:   "enabled",
 	Period:    "10s",
 	Timeout:   "5s",

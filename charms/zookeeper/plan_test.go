@@ -133,6 +133,15 @@ type planTest struct {
 	want   outline
 }
 
+// A refresh goes on to the next pod when the last one is ready, not before.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	s := settled()
+	if check := layer(s, s.Known).Checks["zookeeper-serving"]; check.Level != "ready" {
+		t.Errorf("the check is of level %q", check.Level)
+	}
+}
+
 func checkPlans(t *testing.T, tests []planTest) {
 	t.Helper()
 	for _, test := range tests {

@@ -118,8 +118,10 @@ func layerService(o Options, static javaprops.Properties) pebble.Service {
 	}
 }
 
-// servingCheck fails unless the server is in a quorum.
+// servingCheck fails unless the server is in a quorum. Kubernetes replaces no
+// further pod in a refresh before the last one is ready.
 var servingCheck = pebble.Check{
+	Level:     "ready",
 	Startup:   "enabled",
 	Period:    "10s",
 	Timeout:   "5s",
