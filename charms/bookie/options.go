@@ -9,6 +9,7 @@ import (
 
 	"github.com/pulsar-charms/pulsar-charms/internal/javaprops"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
+	"github.com/pulsar-charms/pulsar-charms/internal/relation"
 )
 
 // options are the options of config.yaml.
@@ -59,6 +60,34 @@ func (o options) Validate() error {
 	}
 	if key := extra.Owned(ownedKeys...); key != "" {
 		return &ops.OptionError{Option: "extra-config", Reason: fmt.Sprintf("key %s is managed by the charm", key)}
+	}
+	return o.validateCompaction()
+}
+
+// validateCompaction refuses what BookKeeper 4.17 does not start with: a
+// compaction that is due more often than the thread that does it wakes up. An
+// interval or a threshold that is not positive turns a compaction off, and is
+// not compared. What is not a number is not judged here.
+func (o options) validateCompaction() error {
+	conf := settings(o, "", relation.ZooKeeperOffer{})
+	number := func(key string) float64 {
+		value, err := strconv.ParseFloat(conf[key], 64)
+		if err != nil {
+			return 0
+		}
+		return value
+	}
+	option, prefix := "gc-wait-time", ""
+	if _, ok := o.extra()["gcWaitTime"]; ok {
+		option, prefix = "extra-config", "gcWaitTime: "
+	}
+	wait := number("gcWaitTime") / 1000
+	for _, kind := range []string{"minor", "major"} {
+		key := kind + "CompactionInterval"
+		if interval := number(key); interval > 0 && number(kind+"CompactionThreshold") > 0 && interval < wait {
+			return &ops.OptionError{Option: option, Reason: fmt.Sprintf("%s%s seconds are more than %s, %s: BookKeeper would not start",
+				prefix, strconv.FormatFloat(wait, 'f', -1, 64), key, conf[key])}
+		}
 	}
 	return nil
 }

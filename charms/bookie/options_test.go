@@ -18,6 +18,20 @@ func TestOptionsValidate(t *testing.T) {
 		{"flags", func(o *options) { o.DirectMemorySize = "1g -Xint" }, `option direct-memory-size: "1g -Xint" is not auto or a size of at least 32m, such as 512m or 2g`},
 		{"too little", func(o *options) { o.HeapSize = "1m" }, `option heap-size: "1m" is not auto or a size of at least 32m, such as 512m or 2g`},
 		{"gc", func(o *options) { o.GCWaitTime = 9 }, "option gc-wait-time: 9 is not within 10 and 86400 seconds"},
+		{"gc as long as compaction's interval", func(o *options) { o.GCWaitTime = 3600 }, ""},
+		{"gc longer than compaction's interval", func(o *options) { o.GCWaitTime = 3601 }, "option gc-wait-time: 3601 seconds are more than minorCompactionInterval, 3600: BookKeeper would not start"},
+		{"gc longer than major compaction's interval", func(o *options) { o.GCWaitTime, o.ExtraConfig = 10801, "minorCompactionInterval=0" },
+			"option gc-wait-time: 10801 seconds are more than majorCompactionInterval, 10800: BookKeeper would not start"},
+		{"gc longer than an interval of extra", func(o *options) { o.ExtraConfig = "minorCompactionInterval=299" }, "option gc-wait-time: 300 seconds are more than minorCompactionInterval, 299: BookKeeper would not start"},
+		{"gc within the intervals of extra", func(o *options) {
+			o.GCWaitTime, o.ExtraConfig = 86400, "minorCompactionInterval=86400\nmajorCompactionInterval=172800"
+		}, ""},
+		{"gc without compaction", func(o *options) {
+			o.GCWaitTime, o.ExtraConfig = 86400, "minorCompactionInterval=-1\nmajorCompactionThreshold=0.0"
+		}, ""},
+		{"gc of extra", func(o *options) { o.ExtraConfig = "gcWaitTime=3600001" }, "option extra-config: gcWaitTime: 3600.001 seconds are more than minorCompactionInterval, 3600: BookKeeper would not start"},
+		{"gc of extra mends it", func(o *options) { o.GCWaitTime, o.ExtraConfig = 3601, "gcWaitTime=60000" }, ""},
+		{"compaction's interval is not a number", func(o *options) { o.ExtraConfig = "minorCompactionInterval=often" }, ""},
 		{"recovery", func(o *options) { o.LostBookieRecoveryDelay = -1 }, "option lost-bookie-recovery-delay: -1 is not within 0 and 86400 seconds"},
 		{"extra", func(o *options) { o.ExtraConfig = "# x\nflushInterval=1000\n\n" }, ""},
 		{"extra without =", func(o *options) { o.ExtraConfig = "flushInterval" }, `option extra-config: line 1: "flushInterval" is not key=value`},
