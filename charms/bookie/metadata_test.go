@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,5 +87,48 @@ func TestMetadataAgrees(t *testing.T) {
 	}
 	if _, acts := any(New()).(ops.Actor); acts != (files["actions.yaml"] != nil) {
 		t.Errorf("actions in the code: %v, actions.yaml: %q", acts, files["actions.yaml"])
+	}
+}
+
+// What BookKeeper needs for itself fits into the smallest volumes: of the
+// journal the files it keeps, the one it writes and one more until what is in
+// it is flushed; of the ledgers some entry logs, for space is freed by whole
+// logs, and compaction writes one before it frees another.
+func TestVolumesFit(t *testing.T) {
+	t.Parallel()
+	files, err := metadata.Files("bookie")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var meta struct {
+		Storage map[string]struct {
+			MinimumSize string `yaml:"minimum-size"`
+		}
+	}
+	if err := yaml.Unmarshal(files["metadata.yaml"], &meta); err != nil {
+		t.Fatal(err)
+	}
+	volume := func(name string) int64 {
+		size, err := parseSize(meta.Storage[name].MinimumSize)
+		if err != nil {
+			t.Fatalf("minimum-size of storage %s: %v", name, err)
+		}
+		return size
+	}
+	for name := range profiles {
+		conf := settings(options{Profile: name, DirectMemorySize: auto}, "", relation.ZooKeeperOffer{})
+		number := func(key string) int64 {
+			value, err := strconv.ParseInt(conf[key], 10, 64)
+			if err != nil {
+				t.Fatalf("profile %s: %s: %v", name, key, err)
+			}
+			return value
+		}
+		if need := number("journalMaxSizeMB") << 20 * (number("journalMaxBackups") + 2); need > volume("journal") {
+			t.Errorf("profile %s: journals of %d MiB, a volume of %d MiB", name, need>>20, volume("journal")>>20)
+		}
+		if log := number("logSizeLimit"); log > volume("ledgers")/4 {
+			t.Errorf("profile %s: entry logs of %d MiB, a volume of %d MiB", name, log>>20, volume("ledgers")>>20)
+		}
 	}
 }
