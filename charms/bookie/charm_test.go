@@ -142,9 +142,17 @@ func TestVolumeOfAnotherIsNotTriedAgain(t *testing.T) {
 	if err := fake.Exit("bookie", 1); err != nil {
 		t.Fatal(err)
 	}
+	// ZooKeeper knows no cookie: it is not the volumes.
+	known := w.cookie
+	w.cookie = ""
+	result := juju.Run(t, w.charm(), state, opstest.UpdateStatus())
+	if result.State.Status != statusEnded("bookie/0") {
+		t.Errorf("with ZooKeeper: got %v", result.State.Status)
+	}
+	w.cookie = known
 	// ZooKeeper is away: no verdict.
 	w.unreached = errors.New("no quorum")
-	result := juju.Run(t, w.charm(), state, opstest.UpdateStatus())
+	result = juju.Run(t, w.charm(), state, opstest.UpdateStatus())
 	if result.State.Status != statusDown("pulsar") {
 		t.Errorf("without ZooKeeper: got %v", result.State.Status)
 	}

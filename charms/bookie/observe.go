@@ -38,6 +38,7 @@ type snapshot struct {
 	runs    string // metadataServiceUri of its bookkeeper.conf
 	health  Health
 	missing time.Time // since when ZooKeeper does not list a bookie that is ready
+	reached bool      // ZooKeeper answered when it was asked why the bookie is down
 	fault   string    // why the volumes keep the bookie from starting
 
 	restart func(ctx context.Context) error
@@ -138,6 +139,7 @@ func (c *Charm) observeFault(ctx context.Context, u *ops.Unit, s *snapshot) erro
 		u.Log().Info("cannot ask ZooKeeper why the bookie is down", "error", err)
 		return nil
 	}
+	s.reached = true
 	s.fault = volumeFault(s.id(), v, registry{Cookie: cookie, InstanceID: instanceID})
 	return nil
 }

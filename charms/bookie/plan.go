@@ -222,6 +222,8 @@ func (s snapshot) status() []juju.Status {
 		return statuses
 	case s.fault != "":
 		return append(statuses, statusVolume(s.fault))
+	case s.service.Planned() && !s.service.Running() && s.reached:
+		return append(statuses, statusEnded(s.unit))
 	case s.service.Planned() && !s.service.Running() && s.zookeeper != nil:
 		return append(statuses, statusDown(s.zookeeper.App))
 	case !s.missing.IsZero():

@@ -154,6 +154,9 @@ func TestPlan(t *testing.T) {
 		{"it ended and Pebble waits to start it again", func(s *snapshot) {
 			s.service.Info.Current, s.health = "backoff", Health{}
 		}, outcome{Status: ops.Waiting("bookie ended and is started again: waiting for the ZooKeeper of pulsar"), Services: both, Seen: "down", State: "starting"}},
+		{"it ended, and ZooKeeper answers: it is something else", func(s *snapshot) {
+			s.service.Info.Current, s.health, s.reached = "backoff", Health{}, true
+		}, outcome{Status: ops.Waiting("bookie ended and is started again, though ZooKeeper answers: juju ssh --container bookie bookie/1 /charm/bin/pebble logs bookie"), Services: both, Seen: "down", State: "starting"}},
 		{"its volume is not its own: it is not tried again", func(s *snapshot) {
 			s.service.Info.Current, s.health, s.fault = "backoff", Health{}, "ledgers volume is empty"
 		}, outcome{Status: ops.Blocked("ledgers volume is empty"), Services: map[string]string{"bookie": "disabled", "bookie-watch": "enabled"}, Seen: "down", State: "starting"}},

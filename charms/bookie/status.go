@@ -43,6 +43,12 @@ func statusDown(app string) juju.Status {
 	return ops.Waiting(fmt.Sprintf("bookie ended and is started again: waiting for the ZooKeeper of %s", app))
 }
 
+// Woken by the watch's notice if Pebble starts it with success; else a human
+// reads why it ends.
+func statusEnded(unit string) juju.Status {
+	return ops.Waiting(fmt.Sprintf("bookie ended and is started again, though ZooKeeper answers: juju ssh --container %s %s /charm/bin/pebble logs %s", containerName, unit, service))
+}
+
 // Woken by the watch, which repeats itself while this lasts.
 func statusUnregistered() juju.Status {
 	return ops.Waiting("waiting for the bookie to be registered in ZooKeeper")
