@@ -126,7 +126,7 @@ func (c *Charm) observeFault(ctx context.Context, u *ops.Unit, s *snapshot) erro
 		path string
 		text *string
 	}{{journalDir, &v.Journal}, {ledgersDir, &v.Ledgers}} {
-		content, err := u.Container(containerName).Pull(ctx, volume.path+"/current/VERSION")
+		content, err := u.Container(containerName).Pull(ctx, volume.path+versionFile)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
