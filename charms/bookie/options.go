@@ -64,10 +64,10 @@ func (o options) Validate() error {
 	return o.validateCompaction()
 }
 
-// validateCompaction refuses what BookKeeper 4.17 does not start with: a
-// compaction that is due more often than the thread that does it wakes up. An
-// interval or a threshold that is not positive turns a compaction off, and is
-// not compared. What is not a number is not judged here.
+// validateCompaction refuses what BookKeeper 4.17 does not start with
+// (ServerConfiguration.validate): a compaction that is due more often than the
+// thread that does it wakes up. An interval that is not positive turns one
+// off; a threshold does not matter there. What is not a number is not judged.
 func (o options) validateCompaction() error {
 	conf := settings(o, "", relation.ZooKeeperOffer{})
 	number := func(key string) float64 {
@@ -82,9 +82,8 @@ func (o options) validateCompaction() error {
 		option, prefix = "extra-config", "gcWaitTime: "
 	}
 	wait := number("gcWaitTime") / 1000
-	for _, kind := range []string{"minor", "major"} {
-		key := kind + "CompactionInterval"
-		if interval := number(key); interval > 0 && number(kind+"CompactionThreshold") > 0 && interval < wait {
+	for _, key := range []string{"minorCompactionInterval", "majorCompactionInterval", "entryLocationCompactionInterval"} {
+		if interval := number(key); interval > 0 && interval < wait {
 			return &ops.OptionError{Option: option, Reason: fmt.Sprintf("%s%s seconds are more than %s, %s: BookKeeper would not start",
 				prefix, strconv.FormatFloat(wait, 'f', -1, 64), key, conf[key])}
 		}

@@ -27,8 +27,12 @@ func TestOptionsValidate(t *testing.T) {
 			o.GCWaitTime, o.ExtraConfig = 86400, "minorCompactionInterval=86400\nmajorCompactionInterval=172800"
 		}, ""},
 		{"gc without compaction", func(o *options) {
-			o.GCWaitTime, o.ExtraConfig = 86400, "minorCompactionInterval=-1\nmajorCompactionThreshold=0.0"
+			o.GCWaitTime, o.ExtraConfig = 86400, "minorCompactionInterval=-1\nmajorCompactionInterval=0"
 		}, ""},
+		{"a threshold of 0 does not help", func(o *options) { o.GCWaitTime, o.ExtraConfig = 3601, "minorCompactionThreshold=0.0" },
+			"option gc-wait-time: 3601 seconds are more than minorCompactionInterval, 3600: BookKeeper would not start"},
+		{"gc longer than the index's interval", func(o *options) { o.ExtraConfig = "entryLocationCompactionInterval=60" },
+			"option gc-wait-time: 300 seconds are more than entryLocationCompactionInterval, 60: BookKeeper would not start"},
 		{"gc of extra", func(o *options) { o.ExtraConfig = "gcWaitTime=3600001" }, "option extra-config: gcWaitTime: 3600.001 seconds are more than minorCompactionInterval, 3600: BookKeeper would not start"},
 		{"gc of extra mends it", func(o *options) { o.GCWaitTime, o.ExtraConfig = 3601, "gcWaitTime=60000" }, ""},
 		{"compaction's interval is not a number", func(o *options) { o.ExtraConfig = "minorCompactionInterval=often" }, ""},
