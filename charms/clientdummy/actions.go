@@ -165,6 +165,9 @@ func (c *Charm) prepare(ctx context.Context, u *ops.Unit) (snapshot, error) {
 	if err != nil {
 		return s, err
 	}
+	if s.leaving {
+		return s, fmt.Errorf("unit %s is leaving", s.unit)
+	}
 	for _, status := range s.status() {
 		if status.Name == juju.Blocked {
 			return s, errors.New(status.Message)

@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/pulsar-charms/pulsar-charms/internal/juju"
 	"github.com/pulsar-charms/pulsar-charms/internal/ops"
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 	"github.com/pulsar-charms/pulsar-charms/internal/relation"
@@ -96,7 +95,7 @@ type snapshot struct {
 	options     options
 	optionError error
 	writes      string // "on", "off" or ""
-	leaving     bool
+	leaving     bool   // the unit is on its way out, and its journal with it
 
 	pulsar *ops.RemoteApp[relation.PulsarOffer] // nil without relation
 
@@ -129,10 +128,11 @@ func (c *Charm) observe(ctx context.Context, u *ops.Unit) (snapshot, error) {
 		return s, err
 	}
 	s.writes = state[stateWrites]
-	switch u.Hook().Kind {
-	case juju.StorageDetaching, juju.Remove:
-		s.leaving = true
+	goal, err := u.Goal(ctx)
+	if err != nil {
+		return s, err
 	}
+	s.leaving = goal.Dying
 	if s.pulsar, err = pulsar.Remote(ctx, u); err != nil {
 		return s, err
 	}

@@ -229,6 +229,45 @@ func TestContinuousWrites(t *testing.T) {
 	}
 }
 
+// A unit that goes does not write again to a journal that is detached.
+func TestLeavingStopsTheClientForGood(t *testing.T) {
+	t.Parallel()
+	fake := (&client{}).container()
+	juju := load(t)
+	state := opstest.State{
+		Config: map[string]any{"mode": "both"}, Relations: offered(), Containers: map[string]opstest.Container{"client": {Pebble: fake}},
+		Storages: []opstest.Storage{{Name: "journal", Index: 0}},
+	}
+	state.Relations[0].RemoteUnits = map[int]ops.Bag{0: {}}
+	state = juju.Run(t, carrying("one"), state, opstest.PebbleReady("client")).State
+	if _, running := fake.Process("client"); !running {
+		t.Fatal("the client does not run")
+	}
+	state.Dying = true
+	for _, event := range []opstest.Event{
+		opstest.StorageDetaching("journal/0"), opstest.RelationDeparted("pulsar", "pulsar/0"),
+		opstest.RelationBroken("pulsar"), opstest.Stop(), opstest.Remove(),
+	} {
+		result := juju.Run(t, carrying("one"), state, event)
+		if _, running := fake.Process("client"); running {
+			t.Errorf("the client runs after %v, status %v", event, result.State.Status)
+		}
+		state = result.State
+	}
+}
+
+// An action may come before the end of the unit, with or without a relation.
+func TestActionOfAUnitThatLeaves(t *testing.T) {
+	t.Parallel()
+	for _, relations := range [][]opstest.Relation{nil, offered()} {
+		state := opstest.State{Relations: relations, Dying: true, Containers: map[string]opstest.Container{"client": {Pebble: (&client{}).container()}}}
+		result := load(t).Run(t, carrying("one"), state, opstest.Action("check", nil))
+		if result.Action.Status != "failed" || result.Action.Message != "unit pulsar-client-dummy/0 is leaving" {
+			t.Errorf("got %+v", result.Action)
+		}
+	}
+}
+
 // What another action that died has left, the next one puts right and shows.
 func TestActionAfterOneThatDied(t *testing.T) {
 	t.Parallel()
