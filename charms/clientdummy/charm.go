@@ -56,7 +56,16 @@ func New() *Charm { return &Charm{Client: findClient} }
 
 // Reconcile brings the unit from what it is to what it should be.
 func (c *Charm) Reconcile(ctx context.Context, u *ops.Unit) error {
-	return ops.Converge(ctx, u, func(ctx context.Context) (snapshot, error) { return c.observe(ctx, u) }, plan)
+	tried := false
+	return ops.Converge(ctx, u, func(ctx context.Context) (snapshot, error) {
+		s, err := c.observe(ctx, u)
+		s.ended = s.ended && !tried
+		s.start = func(ctx context.Context) error {
+			tried = true
+			return startAgain(ctx, u)
+		}
+		return s, err
+	}, plan)
 }
 
 // options are the options of config.yaml.
@@ -103,12 +112,15 @@ type snapshot struct {
 	// command is that of the service in Pebble's plan, "" if there is none.
 	command string
 	running bool
+	// ended says that Pebble waits to start it again, and that this hook has
+	// not tried to.
+	ended bool
 	// binary is the one to use; binaryError says why there is none.
 	binary      Binary
 	binaryError error
 	pushed      bool
 
-	push func(ctx context.Context) error
+	push, start func(ctx context.Context) error
 }
 
 func (c *Charm) observe(ctx context.Context, u *ops.Unit) (snapshot, error) {
@@ -148,7 +160,8 @@ func (c *Charm) observeContainer(ctx context.Context, u *ops.Unit, s *snapshot) 
 	if err != nil || !client.Up {
 		return err
 	}
-	s.reachable, s.running, s.command = true, client.Running(), client.Layer.Services[service].Command
+	s.reachable, s.running, s.ended = true, client.Running(), client.Info.Restarting()
+	s.command = client.Layer.Services[service].Command
 	container := u.Container(containerName)
 	if s.binary, s.binaryError = c.Client(u.Environment().CharmDir); s.binaryError != nil {
 		return nil
@@ -159,6 +172,21 @@ func (c *Charm) observeContainer(ctx context.Context, u *ops.Unit, s *snapshot) 
 	binary := s.binary
 	s.push = func(ctx context.Context) error { return push(ctx, container, binary) }
 	return nil
+}
+
+// startAgain starts the service if Pebble still waits to do so. One that ends
+// at once is Pebble's to start, and the status tells.
+func startAgain(ctx context.Context, u *ops.Unit) error {
+	client, err := u.Service(ctx, containerName, label, service)
+	if err != nil || !client.Info.Restarting() {
+		return err
+	}
+	err = u.Container(containerName).Restart(ctx, service)
+	if _, ended := errors.AsType[*pebble.ChangeError](err); ended || pebble.Unavailable(err) {
+		u.Log().Warn("cannot start the client again", "error", err)
+		return nil
+	}
+	return err
 }
 
 // comparePushed says whether the container has the charm's client. It reads

@@ -229,6 +229,46 @@ func TestContinuousWrites(t *testing.T) {
 	}
 }
 
+// No hook comes when Pebble starts again what has ended, so the one that sees
+// it does: an active client runs, and one that does not stay up is told of.
+func TestAClientThatEnds(t *testing.T) {
+	t.Parallel()
+	var exit *int
+	starts := 0
+	fake := pebbletest.NewFake(pebbletest.Options{Mounts: []string{journalDir}, OnStart: func(pebbletest.Process) *int {
+		starts++
+		return exit
+	}})
+	juju := load(t)
+	state := opstest.State{Config: map[string]any{"mode": "both"}, Relations: offered(), Containers: map[string]opstest.Container{"client": {Pebble: fake}}}
+	busy := ops.Active("sends 10 messages a second to persistent://public/default/dummy and reads it")
+	state = juju.Run(t, carrying("one"), state, opstest.PebbleReady("client")).State
+	if state.Status != busy {
+		t.Errorf("the hook that starts it: status %v", state.Status)
+	}
+	if err := fake.Exit("client", 137); err != nil {
+		t.Fatal(err)
+	}
+	state = juju.Run(t, carrying("one"), state, opstest.UpdateStatus()).State
+	if _, running := fake.Process("client"); !running || state.Status != busy {
+		t.Errorf("killed once: running %v, status %v", running, state.Status)
+	}
+
+	if err := fake.Exit("client", 1); err != nil {
+		t.Fatal(err)
+	}
+	starts, exit = 0, new(1)
+	state = juju.Run(t, carrying("one"), state, opstest.UpdateStatus()).State
+	want := ops.Waiting("client ends when it is started: juju ssh --container client pulsar-client-dummy/0 /charm/bin/pebble logs client")
+	if starts != 1 || state.Status != want {
+		t.Errorf("it ends at once: %d starts, status %v", starts, state.Status)
+	}
+	exit = nil
+	if state = juju.Run(t, carrying("one"), state, opstest.UpdateStatus()).State; state.Status != busy {
+		t.Errorf("it runs again: status %v", state.Status)
+	}
+}
+
 // A unit that goes does not write again to a journal that is detached.
 func TestLeavingStopsTheClientForGood(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,11 @@ func plan(s snapshot) ops.Plan {
 	}
 	if desired, change := s.desired(); s.reachable && change {
 		p.Containers = map[string]pebble.Desired{containerName: desired}
+		if s.ended && desired.Services[service].Startup == "enabled" {
+			// No hook comes when Pebble has started it, so the status is that of
+			// a start in this one.
+			p.Steps = append(p.Steps, ops.Step{Name: "start the client again", Run: s.start})
+		}
 	}
 	return p
 }
@@ -163,6 +168,9 @@ func (s snapshot) status() []juju.Status {
 		return statuses
 	}
 	if mode := s.mode(); mode != "off" {
+		if !s.running {
+			return []juju.Status{statusEnded(s.unit)}
+		}
 		topic, _ := relation.ParseTopic(s.options.Topic)
 		return []juju.Status{statusBusy(mode, s.options.MessageRate, topic.String())}
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/pulsar-charms/pulsar-charms/internal/relation"
 )
 
-// related is a unit that has all it needs, and mode off.
+// related is a unit that has all it needs, mode off, and a service that would
+// run in another mode.
 func related() snapshot {
 	return snapshot{
 		unit: "dummy/2",
@@ -22,7 +23,7 @@ func related() snapshot {
 		pulsar: &ops.RemoteApp[relation.PulsarOffer]{App: "pulsar", Offer: relation.PulsarOffer{
 			ServiceURL: "pulsar://a:6650", WebServiceURL: "http://a:8080", ClusterName: "c", Ready: true,
 		}},
-		reachable: true, pushed: true, binary: Binary{Hash: "h"},
+		reachable: true, running: true, pushed: true, binary: Binary{Hash: "h"},
 	}
 }
 
@@ -63,7 +64,7 @@ func TestPlan(t *testing.T) {
 			outcome{Status: ops.Blocked("integrate with pulsar: juju integrate dummy pulsar")}},
 		{"no address yet", func(s *snapshot) { s.pulsar.Offer = relation.PulsarOffer{} },
 			outcome{Status: ops.Waiting("waiting for pulsar to offer its address")}},
-		{"brokers are not ready", func(s *snapshot) { s.pulsar.Offer.Ready, s.options.Mode = false, "both" },
+		{"brokers are not ready", func(s *snapshot) { s.pulsar.Offer.Ready, s.options.Mode, s.running = false, "both", false },
 			outcome{Status: ops.Waiting("waiting for the brokers of pulsar to take messages")}},
 		{"garbage", func(s *snapshot) {
 			s.pulsar.Problem, s.options.Mode = &ops.RemoteDataError{Remote: "pulsar", Err: errors.New("service-url: no")}, "both"
@@ -105,6 +106,16 @@ func TestPlan(t *testing.T) {
 		{"other brokers do", func(s *snapshot) {
 			s.options.Mode, s.command = "both", command("--service-url pulsar://x:1 --web-service-url http://x:2", "both")
 		}, outcome{Status: ops.Active("sends 10 messages a second to persistent://public/default/dummy and reads it"), Startup: "enabled", Command: command(one, "both")}},
+		{"client ended", func(s *snapshot) {
+			s.options.Mode, s.command, s.running, s.ended = "produce", command(one, "produce"), false, true
+		}, outcome{Status: statusEnded("dummy/2"), Startup: "enabled", Command: command(one, "produce"), Steps: []string{"start the client again"}}},
+		{"client ended, started in vain", func(s *snapshot) { s.options.Mode, s.command, s.running = "produce", command(one, "produce"), false },
+			outcome{Status: statusEnded("dummy/2"), Startup: "enabled", Command: command(one, "produce")}},
+		{"client ended, brokers away", func(s *snapshot) {
+			s.pulsar.Offer.Ready, s.options.Mode, s.command, s.running, s.ended = false, "produce", command(one, "produce"), false, true
+		}, outcome{Status: ops.Waiting("waiting for the brokers of pulsar to take messages")}},
+		{"client ended, not needed", func(s *snapshot) { s.command, s.running, s.ended = command(one, "produce"), false, true },
+			outcome{Status: ops.Active(""), Startup: "disabled", Command: command(one, "produce")}},
 		{"leaving", func(s *snapshot) { s.leaving, s.options.Mode, s.command = true, "both", "client run" },
 			outcome{Status: ops.Maintenance("leaving"), Startup: "disabled", Command: "client run"}},
 	} {

@@ -40,6 +40,14 @@ func statusNotReady(app string) juju.Status {
 	return ops.Waiting(fmt.Sprintf("waiting for the brokers of %s to take messages", app))
 }
 
+// A human reads why it ends: this hook has started it, and it ended at once. It
+// waits for Pulsar by itself, so that is a refused topic or a full journal. If
+// it then runs nevertheless, update-status is the first hook: no port can be
+// watched, and the image need not have a shell for a watch or a check.
+func statusEnded(unit string) juju.Status {
+	return ops.Waiting(fmt.Sprintf("client ends when it is started: juju ssh --container %s %s /charm/bin/pebble logs %s", containerName, unit, service))
+}
+
 func statusIdle() juju.Status { return ops.Active("") }
 
 func statusBusy(mode string, rate int, topic string) juju.Status {
