@@ -30,10 +30,13 @@ const (
 	listPath  = "/api/v1/bookie/list_bookies?type="
 )
 
+// answerTimeout bounds each question; what takes longer does not answer.
+const answerTimeout = 4 * time.Second
+
 // watching is the watch of the bookie: the same look as lookAt takes.
 func watching(id string) watch.Watch {
 	return watch.Watch{
-		Name: service, Port: httpPort,
+		Name: service, Port: httpPort, Timeout: answerTimeout,
 		Probes: []string{readyPath, watch.Path(listPath+"rw@"+id, listPath+"ro@"+id)},
 	}
 }
@@ -61,9 +64,9 @@ func lookAt(ctx context.Context, id string) Health {
 	return h
 }
 
-// get answers within four seconds; code 0 means not at all.
+// get answers within answerTimeout; code 0 means not at all.
 func get(ctx context.Context, path string) (code int, body []byte) {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", httpPort, path), nil)
 	if err != nil {

@@ -98,7 +98,7 @@ var profiles = map[string]javaprops.Properties{
 // brokerWatch looks at the broker: that it is up is cheap to ask, that it can
 // write is what counts.
 var brokerWatch = watch.Watch{
-	Name: service, Port: WebPort,
+	Name: service, Port: WebPort, Timeout: healthTimeout,
 	Probes: []string{watch.Path("/admin/v2/brokers/ready"), watch.Path("/admin/v2/brokers/health")},
 }
 

@@ -79,7 +79,7 @@ func Files(static javaprops.Properties, life, dynamicPath string, members zk.Con
 }
 
 // Watch looks at the server.
-var zookeeperWatch = watch.Watch{Name: service, Port: zk.ClientPort, Probes: []string{watch.Srvr}}
+var zookeeperWatch = watch.Watch{Name: service, Port: zk.ClientPort, Timeout: serverTimeout, Probes: []string{watch.Srvr}}
 
 // Environment is what the image's launcher reads.
 func Environment(o Options) map[string]string {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pulsar-charms/pulsar-charms/internal/pebble"
 )
@@ -44,6 +45,9 @@ type Watch struct {
 	// Host is where the daemon listens; "" means 127.0.0.1.
 	Host string
 	Port int
+	// Timeout is how long an answer may take. It must be that of the charm's own
+	// look: they would not agree on a slower one, and notices never end.
+	Timeout time.Duration
 	// Probes must all hold. The first is asked at each poll, so it should be
 	// cheap; the others until they hold and then at every tenth poll. A probe
 	// is Srvr, or what Path gives.
@@ -60,13 +64,19 @@ func (w Watch) Service() string { return w.Name + "-watch" }
 // Key is the key of its notices.
 func (w Watch) Key() string { return Domain + "/" + w.Name }
 
-// Layer is the watching service itself.
+// Layer is the watching service itself. It panics if there is no timeout.
 func (w Watch) Layer() pebble.Service {
+	if w.Timeout <= 0 {
+		panic(fmt.Sprintf("the watch of %s has no timeout", w.Name))
+	}
 	command := []string{"/bin/bash", directory + "/watch.sh", w.Name, strconv.Itoa(w.Port)}
 	for _, probe := range w.Probes {
 		command = append(command, quote(probe))
 	}
-	environment := map[string]string{"WATCH_KEY": w.Key(), "WATCH_SEEN": w.SeenPath()}
+	environment := map[string]string{
+		"WATCH_KEY": w.Key(), "WATCH_SEEN": w.SeenPath(),
+		"WATCH_TIMEOUT": strconv.FormatFloat(w.Timeout.Seconds(), 'f', -1, 64),
+	}
 	if w.Host != "" {
 		environment["WATCH_HOST"] = w.Host
 	}

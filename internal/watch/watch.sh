@@ -8,7 +8,7 @@
 
 name=$1 port=$2
 shift 2
-seen_file=${WATCH_SEEN:?} key=${WATCH_KEY:?}
+seen_file=${WATCH_SEEN:?} key=${WATCH_KEY:?} timeout=${WATCH_TIMEOUT:?}
 pebble=${PEBBLE_BIN:-/charm/bin/pebble}
 host=${WATCH_HOST:-127.0.0.1}
 export PEBBLE_SOCKET=${PEBBLE_SOCKET:-/charm/container/pebble.socket}
@@ -16,18 +16,21 @@ export PEBBLE_SOCKET=${PEBBLE_SOCKET:-/charm/container/pebble.socket}
 # A pipe that nobody writes to: reading it with a timeout is a sleep.
 exec {idle}<> <(:)
 
-# ask TIMEOUT REQUEST: sends the request; the answer is in $reply.
+# ask REQUEST: sends the request; the answer is in $reply. One that has not
+# ended in time is none.
 ask() {
+	local code
 	reply=
 	{ exec {conn}<>"/dev/tcp/$host/$port"; } 2>/dev/null || return 1
-	printf '%b' "$2" >&"$conn"
-	IFS= read -r -d '' -t "$1" -u "$conn" reply
+	printf '%b' "$1" >&"$conn"
+	IFS= read -r -d '' -t "$timeout" -u "$conn" reply
+	code=$?
 	exec {conn}>&-
-	[[ -n $reply ]]
+	((code <= 128)) && [[ -n $reply ]] # above 128: timeout
 }
 
 get() {
-	ask 10 "GET $1 HTTP/1.0\r\nHost: $host:$port\r\nAccept: */*\r\nConnection: close\r\n\r\n" 2>/dev/null &&
+	ask "GET $1 HTTP/1.0\r\nHost: $host:$port\r\nAccept: */*\r\nConnection: close\r\n\r\n" 2>/dev/null &&
 		[[ $reply == HTTP/1.?' 200 '* ]]
 }
 
@@ -35,7 +38,7 @@ get() {
 holds() {
 	local probe path text
 	if [[ $1 == srvr ]]; then
-		ask 3 srvr 2>/dev/null || return 1
+		ask srvr 2>/dev/null || return 1
 		[[ $reply =~ Mode:\ ([a-z-]+) ]] || return 1
 		mode=${BASH_REMATCH[1]}
 		return 0

@@ -46,7 +46,7 @@ func start(t *testing.T, w watch.Watch) *running {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, "/bin/bash", append([]string{script, w.Name, strconv.Itoa(w.Port)}, w.Probes...)...)
-	cmd.Env = append(os.Environ(), "PEBBLE_BIN="+fake, "WATCH_SEEN="+r.seen, "WATCH_KEY="+w.Key())
+	cmd.Env = append(os.Environ(), "PEBBLE_BIN="+fake, "WATCH_SEEN="+r.seen, "WATCH_KEY="+w.Key(), "WATCH_TIMEOUT="+w.Layer().Environment["WATCH_TIMEOUT"])
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestZooKeeperModeIsTold(t *testing.T) {
 		}
 	}()
 
-	r := start(t, watch.Watch{Name: "zookeeper", Port: listener.Addr().(*net.TCPAddr).Port, Probes: []string{watch.Srvr}})
+	r := start(t, watch.Watch{Name: "zookeeper", Port: listener.Addr().(*net.TCPAddr).Port, Timeout: 10 * time.Second, Probes: []string{watch.Srvr}})
 	answer.Store("Zookeeper version: 3.9.4\nLatency min/avg/max: 0/0.0/0\nMode: follower\nNode count: 5\n")
 	r.told(1)
 	r.see("follower")
@@ -135,7 +135,7 @@ func TestAllProbesMustHold(t *testing.T) {
 	}))
 	defer server.Close()
 	r := start(t, watch.Watch{
-		Name: "bookie", Port: server.Listener.Addr().(*net.TCPAddr).Port,
+		Name: "bookie", Port: server.Listener.Addr().(*net.TCPAddr).Port, Timeout: 10 * time.Second,
 		Probes: []string{watch.Path("/ready"), watch.Path("/none@own:3181", "/list?type=rw@own:3181")},
 	})
 	body.Store(`{"other:3181":null,"own:3181":null}`)
@@ -156,7 +156,7 @@ func TestNoticeIsRepeatedUntilSeen(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
-	r := start(t, watch.Watch{Name: "broker", Port: server.Listener.Addr().(*net.TCPAddr).Port, Probes: []string{"/ready"}})
+	r := start(t, watch.Watch{Name: "broker", Port: server.Listener.Addr().(*net.TCPAddr).Port, Timeout: 10 * time.Second, Probes: []string{"/ready"}})
 	want := "notify_pulsar-charms.local/broker_state=up_watch=broker"
 	if diff := cmp.Diff([]string{want, want}, r.told(2)); diff != "" {
 		t.Errorf("notices (-want +got):\n%s", diff)
@@ -165,12 +165,15 @@ func TestNoticeIsRepeatedUntilSeen(t *testing.T) {
 
 func TestLayerQuotesProbes(t *testing.T) {
 	t.Parallel()
-	w := watch.Watch{Name: "bookie", Host: "10.0.0.1", Port: 8000, Probes: []string{"/a?b=c&d=e@it's"}}
+	w := watch.Watch{Name: "bookie", Host: "10.0.0.1", Port: 8000, Timeout: 2500 * time.Millisecond, Probes: []string{"/a?b=c&d=e@it's"}}
 	layer := w.Layer()
 	if want := `/bin/bash /var/lib/pulsar-charms/watch.sh bookie 8000 '/a?b=c&d=e@it'\''s'`; layer.Command != want {
 		t.Errorf("command = %s, want %s", layer.Command, want)
 	}
-	want := map[string]string{"WATCH_HOST": "10.0.0.1", "WATCH_KEY": "pulsar-charms.local/bookie", "WATCH_SEEN": "/var/lib/pulsar-charms/bookie.seen"}
+	want := map[string]string{
+		"WATCH_HOST": "10.0.0.1", "WATCH_KEY": "pulsar-charms.local/bookie", "WATCH_SEEN": "/var/lib/pulsar-charms/bookie.seen",
+		"WATCH_TIMEOUT": "2.5",
+	}
 	if diff := cmp.Diff(want, layer.Environment); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
